@@ -1,0 +1,14 @@
+"""From a snapshot on disk to numbers, tables and a page; never from the crawler's code.
+
+The folder that ``sts-crawl`` seals is the only interface (DESIGN section 3).  Read downwards:
+
+``cli``        the commands ``sts-report list | ask | build | sql``
+``report``     which figures make the page, and the page itself; its words are in ``story``
+``chart``      rows to a Vega-Lite drawing, as SVG and PNG
+``tables``     rows to a terminal table, CSV or JSON
+``catalogue``  the questions: one ``.sql`` file each, with its population in its header
+``archive``    the only module that knows DuckDB and Parquet: opens scans, defines the views
+
+Beside the code lie ``queries/`` (all counting, all shares), ``reference/`` (who is behind a host
+name, and what each word of a result means: judgement as data) and ``templates/``.
+"""

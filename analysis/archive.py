@@ -1,0 +1,334 @@
+"""An archive of scans, opened for reading: every table a view, several scans one dataset.
+
+The only module of this package that knows DuckDB and Parquet.  It answers: is this folder an
+archive (DESIGN section 3), which of its scans are sealed, and what does a SELECT over them
+return.  What is worth asking is left to ``catalogue``; what a column means, to the crawler that
+wrote it.
+
+Three things hold for every archive that opens:
+
+* *Only whole scans count.*  A scan is whole when its ``manifest.json`` is there, which is written
+  last.  The manifest is the list of what counts: the parts that it names are read, must be there in
+  their full size, and no other file is looked at.
+* *Old scans stay readable.*  ``queries/schema.sql`` states the columns that the queries use; a
+  column or table that a scan does not have yet reads as null or as empty.
+* *Reading is all that can happen.*  Once the views stand, the connection may open the listed parts
+  and nothing else, cannot load an extension, and its configuration is locked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PACKAGE: Final = Path(__file__).parent
+REFERENCE: Final = ("mail_operators", "policy_hosts", "words")
+"""The CSV files of ``reference/``; each becomes a table of the same name."""
+
+MEMORY_LIMIT: Final = "4GB"
+"""Half of what the largest catalogue may use; beyond it DuckDB spills to a temporary folder."""
+
+_SCAN_FOLDER: Final = re.compile(r"scan=(?P<scan_id>[^/]+)")
+_READING: Final = ("SELECT", "EXPLAIN")
+"""Statement types that cannot change anything; DESCRIBE, SHOW and SUMMARIZE are SELECTs."""
+
+
+class ArchiveError(Exception):
+    """The archive cannot be read: one sentence with the place and the remedy."""
+
+
+class NotAnArchive(ArchiveError):
+    """The path given is no archive, so the command was called wrongly."""
+
+
+class BadQuery(ArchiveError):
+    """The SQL given cannot be run here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """One scan folder and what its manifest says."""
+
+    scan_id: str
+    folder: Path
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """Empty for a scan that is not sealed."""
+
+    listed: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """The Parquet files of each table that has any."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the crawler closed this scan: the manifest is its last write."""
+        return bool(self.manifest)
+
+    @property
+    def partial(self) -> bool:
+        """Closed although some of its work was never done, as its manifest admits."""
+        return self.manifest.get("state") == "partial"
+
+    @property
+    def closed_world(self) -> bool:
+        """Whether it could only reach listed addresses: a laboratory, not the Internet."""
+        return self.manifest.get("closed_world") is True
+
+    @property
+    def day(self) -> str:
+        """The day it started on, UTC, or its id when no manifest says."""
+        return str(self.manifest.get("started_at", self.scan_id))[:10]
+
+    def parts(self, table: str) -> list[str]:
+        """The Parquet files of one table, in name order."""
+        return [str(path) for path in self.listed.get(table, ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The rows of one query, in order, with their column names."""
+
+    table: pa.Table
+
+    @staticmethod
+    def of(rows: Sequence[Mapping[str, Any]]) -> Result:
+        """Rows that did not come from a query, such as the catalogue itself."""
+        return Result(pa.Table.from_pylist([dict(row) for row in rows]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names, left to right."""
+        return tuple(self.table.column_names)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as plain Python values keyed by column."""
+        return list(self.table.to_pylist())
+
+    def named(self, column: str, name: str | None) -> Result:
+        """The same rows with *column* renamed, or left out when *name* is None."""
+        if column not in self.columns:
+            return self
+        if name is None:
+            return Result(self.table.drop_columns([column]))
+        return Result(self.table.rename_columns([name if c == column else c for c in self.columns]))
+
+    def parquet(self) -> bytes:
+        """The rows as one Parquet file."""
+        buffer = BytesIO()
+        pq.write_table(self.table, buffer, compression="zstd")
+        return buffer.getvalue()
+
+
+class Archive:
+    """The scans of one archive folder behind one read-only connection."""
+
+    def __init__(self, scans: Sequence[Scan], connection: duckdb.DuckDBPyConnection) -> None:
+        """Use :func:`open_archive`."""
+        self.scans: Final = tuple(scans)
+        self._connection = connection
+
+    def query(self, sql: str) -> Result:
+        """Run SQL of this package and return its rows."""
+        try:
+            return Result(self._connection.sql(sql).to_arrow_table())
+        except duckdb.Error as error:
+            raise ArchiveError(f"the archive cannot be queried: {_first_line(error)}") from error
+
+    def query_from_outside(self, sql: str) -> Result:
+        """Run one SELECT that somebody typed; raises :class:`BadQuery` for anything else."""
+        try:
+            statements = self._connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type.name not in _READING:
+                raise BadQuery("only a single SELECT is run here: this is a read-only view of it")
+            return Result(self._connection.sql(sql).to_arrow_table())
+        except duckdb.Error as error:
+            raise BadQuery(f"the query cannot be run: {_first_line(error)}") from error
+
+    def group_by(self, view: str) -> None:
+        """Let ``subjects`` be the view *view*: every domain, judged, with its stratum."""
+        self._connection.execute(f'create or replace view subjects as from "{view}"')
+
+
+@contextmanager
+def open_archive(
+    folder: Path, *, unsealed: bool = False, memory_limit: str = MEMORY_LIMIT
+) -> Iterator[Archive]:
+    """Open the archive in *folder*; with *unsealed*, its unfinished scans count as well.
+
+    Raises :class:`NotAnArchive` when the folder is none, and :class:`ArchiveError` when a part is
+    missing or cannot be read.
+    """
+    scans = find_scans(folder, unsealed=unsealed)
+    with TemporaryDirectory(prefix="sts-report-") as spill:
+        connection = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "memory_limit": memory_limit,
+                "temp_directory": spill,
+                "preserve_insertion_order": False,
+                "python_enable_replacements": False,
+            }
+        )
+        with connection:
+            try:
+                _define_views(connection, scans)
+                _lock(connection, scans)
+            except duckdb.Error as error:
+                raise ArchiveError(
+                    f"{folder} cannot be read ({_first_line(error)}); "
+                    "compare its parts with the hashes in manifest.json and copy it again"
+                ) from error
+            yield Archive(scans, connection)
+
+
+def find_scans(folder: Path, *, unsealed: bool = False) -> tuple[Scan, ...]:
+    """The scans of an archive folder in the order of their start, sealed ones unless asked.
+
+    Raises :class:`NotAnArchive` when there is none to read.
+    """
+    if not folder.is_dir():
+        raise NotAnArchive(
+            f"{folder} is no archive: there is no such folder; give the folder that "
+            "`sts-crawl scan --out` wrote"
+        )
+    if _SCAN_FOLDER.fullmatch(folder.resolve().name):
+        raise NotAnArchive(
+            f"{folder} is one scan of an archive; give the folder above it, {folder.resolve().parent}"
+        )
+    found = [_scan(path) for path in sorted(folder.iterdir()) if path.is_dir()]
+    scans = [scan for scan in found if scan is not None]
+    if not scans:
+        raise NotAnArchive(
+            f"{folder} is no archive: it has no folder scan=<id>; give the folder that "
+            "`sts-crawl scan --out` wrote"
+        )
+    wanted = [scan for scan in scans if scan.sealed or unsealed]
+    if not wanted:
+        raise NotAnArchive(
+            f"{folder} has no sealed scan, only {', '.join(s.scan_id for s in scans)}; let "
+            "`sts-crawl scan` finish it, or add --unsealed to read what is there"
+        )
+    return tuple(sorted(wanted, key=lambda s: (str(s.manifest.get("started_at", "")), s.scan_id)))
+
+
+def _scan(folder: Path) -> Scan | None:
+    """The scan in *folder*, or None when the folder is something else."""
+    name = _SCAN_FOLDER.fullmatch(folder.name)
+    if name is None:
+        return None
+    manifest = _manifest(folder / "manifest.json")
+    listed = _listed(folder, manifest) if manifest else _found(folder)
+    return Scan(scan_id=name["scan_id"], folder=folder, manifest=manifest, listed=listed)
+
+
+def _manifest(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ArchiveError(f"{path} is not JSON ({error}); copy the scan again") from error
+    if not isinstance(manifest, dict):
+        raise ArchiveError(f"{path} is not the manifest of a scan; copy the scan again")
+    return manifest
+
+
+def _listed(folder: Path, manifest: Mapping[str, Any]) -> Mapping[str, tuple[Path, ...]]:
+    """The parts of a closed scan; raises :class:`ArchiveError` for one that is not as listed."""
+    try:
+        return {
+            str(table): tuple(_part(folder, listed) for listed in facts["parts"])
+            for table, facts in manifest["tables"].items()
+            if facts["parts"]
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArchiveError(
+            f"{folder}/manifest.json does not list the tables of a scan; copy the scan again"
+        ) from error
+
+
+def _part(folder: Path, listed: Mapping[str, Any]) -> Path:
+    """The file of one listed part: inside the scan's folder, there, and whole as far as its size."""
+    inside = PurePosixPath(listed["path"])
+    if inside.is_absolute() or ".." in inside.parts:
+        raise ArchiveError(f"{folder}/manifest.json lists {inside}, which is outside of the scan")
+    path = folder / inside
+    if not path.is_file():
+        raise ArchiveError(f"{path} is missing, though its manifest lists it; copy the scan again")
+    if path.stat().st_size != listed.get("size", path.stat().st_size):
+        raise ArchiveError(
+            f"{path} has {path.stat().st_size} octets, not the {listed['size']} that its manifest "
+            "states; copy the scan again"
+        )
+    return path
+
+
+def _found(folder: Path) -> Mapping[str, tuple[Path, ...]]:
+    """The parts that stand so far in a scan that is not closed."""
+    tables: dict[str, tuple[Path, ...]] = {}
+    for path in sorted(folder.glob("[a-z]*/part-*.parquet")):
+        tables[path.parent.name] = (*tables.get(path.parent.name, ()), path)
+    return tables
+
+
+def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
+    """Macros, then every table of the archive as a view, then the views of ``queries/views``."""
+    queries = PACKAGE / "queries"
+    connection.execute((queries / "macros.sql").read_text("utf-8"))
+    connection.execute("create schema expected; use expected")
+    connection.execute((queries / "schema.sql").read_text("utf-8"))
+    connection.execute("use main")
+    for name in REFERENCE:
+        source = connection.read_csv(str(PACKAGE / "reference" / f"{name}.csv"), all_varchar=True)
+        source.to_table(f"reference_{name}")
+    expected = {
+        str(row[0])
+        for row in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'expected'"
+        ).fetchall()
+    }
+    for table in sorted(expected.union(*(scan.listed for scan in scans))):
+        connection.execute(_table_view(table, scans, expected=table in expected))
+    for path in sorted((queries / "views").glob("*.sql")):
+        connection.execute(path.read_text("utf-8"))
+    connection.execute("create view subjects as from subjects_by_scan")
+
+
+def _table_view(table: str, scans: Sequence[Scan], *, expected: bool) -> str:
+    """The SQL of a view over all parts of *table*, columns matched by name across the scans."""
+    sources = [f'from expected."{table}"'] if expected else []
+    # Within a scan the schema is one; between scans columns are added.  Reading the scans apart
+    # spares opening every part only to learn its columns.
+    for scan in scans:
+        if parts := scan.parts(table):
+            listed = ", ".join(_quoted(part) for part in parts)
+            sources.append(f"from read_parquet([{listed}], hive_partitioning = false)")
+    return f'create view "{table}" as {" union all by name ".join(sources)}'
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
+    """From here on the listed parts can be read, and nothing else can be reached."""
+    parts = [part for scan in scans for table in scan.listed for part in scan.parts(table)]
+    connection.execute("set allowed_paths = [" + ", ".join(map(_quoted, parts)) + "]")
+    connection.execute("set allowed_directories = []")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def _quoted(text: str) -> str:
+    """*text* as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

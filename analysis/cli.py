@@ -1,0 +1,183 @@
+"""The commands ``sts-report list | ask | build | sql`` (DESIGN section 4).
+
+Data goes to standard output and everything else to standard error.  Exit codes: 0 ok, 1 failure,
+2 the command was called wrongly, an archive that is none included.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from analysis import tables
+from analysis.archive import Archive, ArchiveError, BadQuery, NotAnArchive, Result, open_archive
+from analysis.catalogue import (
+    GROUPINGS,
+    SECTIONS,
+    CannotGroup,
+    UnknownQuestion,
+    find,
+    questions,
+)
+
+_PIPE_WIDTH: Final = 1000
+"""Columns of a table that goes to a file: nothing is folded there."""
+
+
+class WrongCall(click.ClickException):
+    """The command was called wrongly: one sentence, exit code 2."""
+
+    exit_code = 2
+
+
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="How the rows are written; shares are fractions of 1 except in the table.",
+)
+archive_argument = click.argument("archive", type=click.Path(path_type=Path))
+unsealed_option = click.option(
+    "--unsealed", is_flag=True, help="Read scans that are not finished as well."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("mta-sts-census"), prog_name="sts-report")
+def main() -> None:
+    """Ask an archive of MTA-STS scans, and make a page of the answers."""
+
+
+@main.command("list")
+@format_option
+def list_questions(format_: str) -> None:
+    """Show the questions that the catalogue answers."""
+    rows = [
+        {
+            "section": SECTIONS[question.folder],
+            "name": question.name,
+            "question": question.question,
+            "denominator": question.denominator,
+            "by": " ".join(question.groupings),
+        }
+        for question in questions().values()
+    ]
+    if format_ == "table":
+        _print_catalogue(_console())
+    else:
+        _write(Result.of(rows), format_)
+
+
+@main.command()
+@click.argument("question")
+@archive_argument
+@click.option("--by", type=click.Choice(list(GROUPINGS)), help="Group the answer by this.")
+@format_option
+@unsealed_option
+def ask(question: str, archive: Path, by: str | None, format_: str, unsealed: bool) -> None:
+    """Answer QUESTION from ARCHIVE, with n, of_n, share and its 95 % interval."""
+    with _reporting_errors():
+        asked = find(question)
+        asked.grouping(by)
+        with open_archive(archive, unsealed=unsealed) as opened:
+            _say_scans(opened)
+            result = asked.ask(opened, by)
+        click.echo(f"{asked.question}\nof_n: {asked.denominator}", err=True)
+        _write(result, format_)
+
+
+@main.command()
+@archive_argument
+@click.argument("sql")
+@format_option
+@unsealed_option
+def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
+    """Run one SELECT over the tables and views of ARCHIVE; `show tables` names them.
+
+    SQL may be "-" for standard input.  Nothing can be written, and no other file be read.
+    """
+    text = sys.stdin.read() if sql == "-" else sql
+    with _reporting_errors():
+        with open_archive(archive, unsealed=unsealed) as opened:
+            result = opened.query_from_outside(text)
+        _write(result, format_)
+
+
+@main.command()
+@archive_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for index.html and its figures; made if need be.",
+)
+@unsealed_option
+def build(archive: Path, out: Path, unsealed: bool) -> None:
+    """Make a page of ARCHIVE that opens offline, with a CSV, SVG and PNG beside each figure."""
+    with _reporting_errors():
+        try:
+            from analysis.report import build_report
+        except ImportError as error:
+            raise click.ClickException(
+                f"the page needs {error.name}: install the extra, mta-sts-census[report]"
+            ) from error
+        with open_archive(archive, unsealed=unsealed) as opened:
+            _say_scans(opened)
+            page = build_report(opened, out)
+        click.echo(f"open {page}", err=True)
+
+
+@contextmanager
+def _reporting_errors() -> Iterator[None]:
+    """Turn what can go wrong into one sentence on standard error and an exit code."""
+    try:
+        yield
+    except (NotAnArchive, BadQuery, UnknownQuestion, CannotGroup) as error:
+        raise WrongCall(str(error.args[0])) from error
+    except (ArchiveError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _write(result: Result, format_: str) -> None:
+    if format_ == "parquet":
+        if sys.stdout.isatty():
+            raise WrongCall("Parquet is not for a terminal; send it to a file with >")
+        sys.stdout.buffer.write(result.parquet())
+        return
+    writers: dict[str, Callable[[Result], Any]] = {
+        "table": lambda r: tables.print_table(_console(), r.columns, r.records()),
+        "csv": lambda r: click.echo(tables.to_csv(r.columns, r.records()), nl=False),
+        "json": lambda r: click.echo(tables.to_json(r.records()), nl=False),
+    }
+    writers[format_](result)
+
+
+def _console() -> Console:
+    """Standard output; as wide as it likes when no person is watching."""
+    return Console(
+        soft_wrap=False, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH
+    )
+
+
+def _print_catalogue(console: Console) -> None:
+    for folder, title in SECTIONS.items():
+        console.print(f"[bold]{title}[/bold]")
+        for question in questions().values():
+            if question.folder == folder:
+                console.print(f"  {question.name:<24}{question.question}")
+                console.print(f"  {'':<24}--by {' | '.join(question.groupings)}", style="dim")
+        console.print()
+
+
+def _say_scans(archive: Archive) -> None:
+    names = ", ".join(scan.scan_id for scan in archive.scans)
+    click.echo(f"{len(archive.scans)} scan{'s'[: len(archive.scans) != 1]}: {names}", err=True)

@@ -1,0 +1,18 @@
+-- question: What share of domains publishes an MTA-STS record?
+-- grain: scan, stratum
+-- denominator: domains of the list whose _mta-sts answer was measured; left_out
+--   counts the others
+-- section: RFC 8461 §3.1; the 2025 study's overview table
+-- by: scan, tld, rank, mx-operator
+with counted as (
+    select
+        scan_id, stratum,
+        count(*) filter (adopter) as n,
+        count(*) filter (record_outcome <> 'unmeasured') as of_n,
+        count(*) filter (record_outcome = 'unmeasured') as left_out
+    from subjects
+    group by all
+)
+select scan_id, stratum, n, of_n, unnest(wilson(n, of_n)), left_out
+from counted
+order by scan_id, stratum

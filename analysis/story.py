@@ -1,0 +1,178 @@
+"""The first screen of a report in words, from the answers of two questions.
+
+Every number comes from a row of ``summary`` or ``components``; this module picks rows and writes
+sentences, so that the words cannot disagree with the tables.  It counts nothing and divides
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from analysis.tables import percent, whole
+
+Row = Mapping[str, Any]
+
+# What a faulty component is called in the middle of a sentence.
+_CULPRIT: Final = {
+    "record": "the DNS record, which is malformed or not the only one",
+    "policy": "the policy file, which cannot be fetched over verified HTTPS or is malformed",
+    "certificate": "a mail server's certificate, which does not pass for its name",
+    "pattern": "the policy's list of mail servers, which leaves one out",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BigNumber:
+    """One number of the first screen."""
+
+    number: str
+    label: str
+    base: str
+    """What it is a number of."""
+    interval: str
+    """The 95 % interval; empty for a count."""
+    tone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """The first screen: sentences to read and numbers to look at."""
+
+    sentences: tuple[str, ...]
+    numbers: tuple[BigNumber, ...]
+
+
+def of(summary: Sequence[Row], components: Sequence[Row], before: Sequence[Row] = ()) -> Story:
+    """The story of one scan; *before* is the summary of the scan before it, if there was one."""
+    found = {str(row["measure"]): row for row in summary}
+    if not found:
+        return Story(sentences=("This scan has no domain on its list.",), numbers=())
+    if not found["adopted"]["n"]:
+        return Story(
+            sentences=(_adopted(found), _left_out(found)), numbers=_numbers(found, None)[:2]
+        )
+    worst = _worst(components)
+    sentences = (
+        _adopted(found),
+        _right(found, worst),
+        _sender(found),
+        _left_out(found),
+        _change(found, {str(row["measure"]): row for row in before}),
+    )
+    return Story(sentences=tuple(filter(None, sentences)), numbers=_numbers(found, worst))
+
+
+def interval(row: Row) -> str:
+    """The 95 % interval of a row, for people."""
+    if row["low"] is None:
+        return ""
+    return f"{percent(row['low'])} to {percent(row['high'])}"
+
+
+def domains(number: int) -> str:
+    """So many domains."""
+    return "1 domain" if number == 1 else f"{whole(number)} domains"
+
+
+def _worst(components: Sequence[Row]) -> Row | None:
+    """The component that is faulty most often; of equals, the first."""
+    faulty = [r for r in components if r["verdict"] == "faulty" and r["component"] in _CULPRIT]
+    return max(faulty, key=lambda row: int(row["n"]), default=None)
+
+
+def _adopted(found: Mapping[str, Row]) -> str:
+    row = found["adopted"]
+    if not row["n"]:
+        return f"None of the {domains(row['of_n'])} that could be measured publishes an MTA-STS record."
+    verb = "publishes" if row["n"] == 1 else "publish"
+    return (
+        f"Of {domains(row['of_n'])} that could be measured, {whole(row['n'])} {verb} an MTA-STS "
+        f"record: {percent(row['share'])}."
+    )
+
+
+def _right(found: Mapping[str, Row], worst: Row | None) -> str:
+    right, wrong = found["right"], found["misconfigured"]
+    text = (
+        f"Of these adopters, {whole(right['n'])} have everything right ({percent(right['share'])}) "
+        f"and {whole(wrong['n'])} are misconfigured ({percent(wrong['share'])})."
+    )
+    if worst is None:
+        return text
+    return (
+        f"{text} What goes wrong most often is {_CULPRIT[str(worst['component'])]}: "
+        f"{domains(worst['n'])}, {percent(worst['share'])}."
+    )
+
+
+def _sender(found: Mapping[str, Row]) -> str:
+    protected, open_, refused = (found[m] for m in ("protected", "fail-open", "refused"))
+    return (
+        "A sender that honours MTA-STS and meets these domains for the first time delivers to "
+        f"{whole(protected['n'])} over verified TLS or not at all ({percent(protected['share'])}); "
+        f"for {whole(open_['n'])} it finds no usable policy and delivers without that protection "
+        f"({percent(open_['share'])}); and to {whole(refused['n'])} it cannot deliver "
+        f"({percent(refused['share'])})."
+    )
+
+
+def _left_out(found: Mapping[str, Row]) -> str:
+    row, partly = found["adopted"], found["not fully measured"]
+    if not row["left_out"] and not partly["n"]:
+        return ""
+    return (
+        f"The record of {domains(row['left_out'])} could not be measured, and {whole(partly['n'])} "
+        "adopters could be looked at only in part; they count neither as right nor as wrong."
+    )
+
+
+def _change(found: Mapping[str, Row], before: Mapping[str, Row]) -> str:
+    if not before:
+        return ""
+    then, now = before["adopted"], found["adopted"]
+    wrong_then, wrong_now = before["misconfigured"], found["misconfigured"]
+    return (
+        f"In the scan before, {percent(then['share'])} had adopted it and of those "
+        f"{percent(wrong_then['share'])} were misconfigured; now it is {percent(now['share'])} and "
+        f"{percent(wrong_now['share'])}."
+    )
+
+
+def _numbers(found: Mapping[str, Row], worst: Row | None) -> tuple[BigNumber, ...]:
+    measured, adopted, right, protected = (
+        found[m] for m in ("measured", "adopted", "right", "protected")
+    )
+    numbers = [
+        BigNumber(
+            number=whole(measured["n"]),
+            label="domains measured",
+            base=f"of {whole(measured['of_n'])} on the list",
+            interval="",
+            tone="plain",
+        ),
+        _number(adopted, f"publish MTA-STS: {whole(adopted['n'])}", "domains measured", "plain"),
+        _number(right, f"of them are right: {whole(right['n'])}", "adopters", "good"),
+        _number(
+            protected, f"are protected in transit: {whole(protected['n'])}", "adopters", "good"
+        ),
+    ]
+    if worst is not None:
+        label = {"record": "record", "policy": "policy file", "certificate": "MX certificate"}
+        name = label.get(str(worst["component"]), "list of MX hosts")
+        numbers.insert(
+            3, _number(worst, f"have a faulty {name}: {whole(worst['n'])}", "adopters", "bad")
+        )
+    return tuple(numbers)
+
+
+def _number(row: Row, label: str, base: str, tone: str) -> BigNumber:
+    return BigNumber(
+        number=percent(row["share"]),
+        label=label,
+        base=f"of {whole(row['of_n'])} {base}",
+        interval=interval(row),
+        tone=tone,
+    )

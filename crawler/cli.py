@@ -1,0 +1,323 @@
+"""The command line: ``sts-crawl``, or ``python -m crawler``.
+
+Data go to standard output, everything else to standard error.  Exit codes: 0 ok, 1 failure,
+2 usage, 3 work remains (for ``check``: could not be measured), 130 interrupted after a
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import trio
+from rich.console import Console
+
+from crawler import __version__, config, lab
+from crawler.config import Config, ConfigError
+from crawler.politeness.opt_out import OptOut, OptOutError
+from crawler.protocol import names
+from crawler.scan import check as check_
+from crawler.scan import doctor as doctor_
+from crawler.scan import rejudge
+from crawler.scan.progress import Progress
+from crawler.scan.run import Interrupted, Outcome, Request, RequestError, scan
+from crawler.snapshot.lists import ListError
+from crawler.snapshot.store import StoreError
+from crawler.vocabulary import Scope
+
+T = TypeVar("T")
+
+FORESEEN: Mapping[type[Exception], int] = {
+    ConfigError: 2,
+    OptOutError: 2,
+    RequestError: 2,
+    StoreError: 2,
+    ListError: 2,
+    doctor_.IdentityError: 2,
+    doctor_.CannotStartError: 1,
+    Interrupted: 130,
+    OSError: 1,
+}
+"""What may go wrong without a fault of the program, and the exit code; the first match counts."""
+
+
+def _fail(sentence: object, code: int) -> NoReturn:
+    click.echo(f"sts-crawl: {sentence}", err=True)
+    raise SystemExit(code)
+
+
+def _run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run an asynchronous command; every foreseen failure is one sentence and an exit code."""
+    try:
+        return trio.run(work)
+    except BaseExceptionGroup as group:
+        _end(_single(group))
+    except tuple(FORESEEN) as error:
+        _end(error)
+
+
+def _single(error: BaseException) -> BaseException:
+    """The one error in a group of one, however deep."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _end(error: BaseException) -> NoReturn:
+    code = next((code for kind, code in FORESEEN.items() if isinstance(error, kind)), None)
+    if code is None:
+        raise error
+    if isinstance(error, Interrupted):
+        _fail(f"{error}; the same command goes on from here", 128 + error.number)
+    _fail(error, code)
+
+
+def _load(path: Path | None) -> Config:
+    """The effective configuration, or exit 2 with the key and the remedy."""
+    try:
+        if path is None:
+            return config.load({}, environment=os.environ, base=Path.cwd(), source="environment")
+        text = path.read_text()
+        return config.load(
+            tomllib.loads(text),
+            environment=os.environ,
+            base=path.parent.resolve(),
+            source=str(path),
+        )
+    except ConfigError as error:
+        _fail(error, 2)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        _fail(f"--config {path}: {error}", 2)
+
+
+CONFIG = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="TOML file of settings."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sts-crawl")
+def main() -> None:
+    """Measure MTA-STS: record, policy, MX coverage and certificates of a list of domains."""
+
+
+# --- scan ----------------------------------------------------------------------------------
+
+
+class _Scope(click.ParamType[tuple[Scope, float]]):
+    """``adopters``, ``all`` or ``sample:RATE``."""
+
+    name = "scope"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Scope, float]:
+        word, colon, rate = str(value).partition(":")
+        try:
+            if word == Scope.SAMPLE and 0 < float(rate) <= 1:
+                return Scope.SAMPLE, float(rate)
+        except ValueError:
+            pass
+        if word in (Scope.ADOPTERS, Scope.ALL) and not colon:
+            return Scope(word), 0.0
+        raise click.BadParameter(
+            f"{value!r} is not adopters, all or sample:RATE with a rate up to 1", ctx, param
+        )
+
+
+@main.command("scan")
+@click.argument("lists", nargs=-1, required=True, metavar="LIST...")
+@click.option("--out", "archive", required=True, type=click.Path(path_type=Path), help="Archive.")
+@CONFIG
+@click.option(
+    "--scope",
+    type=_Scope(),
+    default="adopters",
+    show_default=True,
+    help="Whose hosts are contacted: adopters, all, or sample:RATE.",
+)
+@click.option("--both-families", is_flag=True, help="Fetch each policy over IPv4 and IPv6.")
+@click.option("--scan-id", help="Name of the scan; of an unsealed one: resume it.")
+@click.option("--seed", help="Order of visits and sample; default: derived from the scan id.")
+def scan_command(
+    lists: tuple[str, ...],
+    archive: Path,
+    config_path: Path | None,
+    scope: tuple[Scope, float],
+    both_families: bool,
+    scan_id: str | None,
+    seed: str | None,
+) -> None:
+    """Measure every domain of LIST (a file, or - for standard input) into a sealed snapshot.
+
+    The same command resumes a scan that was interrupted.
+    """
+    request = Request(
+        sources=lists,
+        archive=archive,
+        config=_load(config_path),
+        scope=scope[0],
+        sample_rate=scope[1],
+        both_families=both_families,
+        scan_id=scan_id,
+        seed=seed,
+    )
+    progress = Progress()
+    _announce(_run(lambda: scan(request, progress)), progress)
+
+
+def _announce(outcome: Outcome, progress: Progress) -> None:
+    """The folder on standard output, the rest for people."""
+    if outcome.already_sealed:
+        progress.say(f"scan {outcome.folder.scan_id} is sealed already; nothing to do")
+    else:
+        tables = outcome.manifest.tables
+        rows = ", ".join(f"{table.rows:,} {name}" for name, table in tables.items() if table.rows)
+        progress.say(f"sealed scan {outcome.folder.scan_id}: {rows}")
+    click.echo(outcome.folder.path)
+
+
+# --- check ---------------------------------------------------------------------------------
+
+
+@main.command("check")
+@click.argument("domains", nargs=-1, required=True, metavar="DOMAIN...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@CONFIG
+def check_command(domains: tuple[str, ...], as_json: bool, config_path: Path | None) -> None:
+    """Measure a few domains now and say what is wrong with them; writes no file.
+
+    Exit code: 0 fine, 1 something is wrong with a domain, 3 could not be measured.
+    """
+    settings = _load(config_path)
+    settings = config.with_retry_rounds(settings, 0)  # a person does not wait five minutes
+    try:
+        wanted = list(dict.fromkeys(names.normalise(domain) for domain in domains))
+    except names.InvalidName as error:
+        _fail(f"{error}; give a domain name such as example.com", 2)
+
+    async def measure() -> list[check_.Report]:
+        doctor_.require_resolver(await doctor_.check_resolvers(settings))
+        return await check_.check(wanted, settings)
+
+    reports = _run(measure)
+    console = Console(highlight=False)
+    for report in reports:
+        if as_json:
+            click.echo(json.dumps(check_.as_json(report), sort_keys=True))
+        else:
+            check_.show(report, console)
+    exits = {report.exit for report in reports}
+    worst = (check_.Exit.WRONG, check_.Exit.UNMEASURED, check_.Exit.FINE)
+    raise SystemExit(next(code for code in worst if code in exits))
+
+
+# --- assess, doctor ------------------------------------------------------------------------
+
+
+@main.command("assess")
+@click.argument("archive", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--scan-id", required=True, help="The sealed scan to judge.")
+def assess_command(archive: Path, scan_id: str) -> None:
+    """Judge a sealed scan again, with the rules of this version; contacts nobody."""
+    try:
+        done = rejudge.rejudge(archive, scan_id)
+    except (StoreError, RequestError) as error:
+        _fail(error, 2)
+    click.echo(f"judged {done.tables['assessments'].rows:,} domains again", err=True)
+    click.echo(archive / f"scan={scan_id}")
+
+
+@main.command("doctor")
+@CONFIG
+def doctor_command(config_path: Path | None) -> None:
+    """Test this vantage: resolvers, identity, IPv6, port 25, limits.  Exit 1 when a scan must not start."""
+    settings = _load(config_path)
+    opt_out = _opt_out(settings)
+    console = Console(highlight=False)
+    checks = _run(lambda: doctor_.examine(settings, opt_out))
+    for check in checks:
+        mark = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/]"}
+        console.print(mark[check.health], end=" ")
+        console.print(f"{check.name}: {check.sentence}", markup=False, soft_wrap=True)
+    raise SystemExit(any(check.health is doctor_.Health.FAIL for check in checks))
+
+
+def _opt_out(settings: Config) -> OptOut:
+    try:
+        return OptOut(settings.politeness.opt_out)
+    except (OptOutError, OSError) as error:
+        _fail(error, 2)
+
+
+# --- the lab -------------------------------------------------------------------------------
+
+
+@main.command("lab")
+@click.option(
+    "--dir", "folder", required=True, type=click.Path(path_type=Path), help="Where to write."
+)
+@click.option(
+    "--domains", default=2000, show_default=True, type=click.IntRange(1), help="How many."
+)
+@click.option("--seed", default=1, show_default=True, help="Decides everything in the world.")
+@click.option(
+    "--epoch", default=0, show_default=True, type=click.IntRange(0), help="The world's age."
+)
+@click.option("--export", is_flag=True, help="Write zone files and certificates; serve nothing.")
+def lab_command(folder: Path, domains: int, seed: int, epoch: int, export: bool) -> None:
+    """Serve an Internet on loopback whose truth is known, until Ctrl-C.
+
+    Writes lab.toml (for --config), domains.csv and truth.parquet, then prints one line "ready".
+    """
+    if export:
+        lab.export(folder, domains=domains, seed=seed, epoch=epoch)
+        click.echo(folder)
+        return
+
+    async def serve() -> None:
+        async with lab.open_world(folder, domains=domains, seed=seed, epoch=epoch):
+            click.echo("ready")
+            sys.stdout.flush()
+            await trio.sleep_forever()
+
+    try:
+        _run(serve)
+    except KeyboardInterrupt:
+        click.echo("lab stopped", err=True)
+
+
+@main.command("demo")
+@click.option(
+    "--out", "folder", required=True, type=click.Path(path_type=Path), help="Where to write."
+)
+@click.option(
+    "--domains", default=2000, show_default=True, type=click.IntRange(1), help="How many."
+)
+def demo_command(folder: Path, domains: int) -> None:
+    """Scan the lab world and compare every judgement with the truth that was planted in it."""
+    progress = Progress()
+
+    async def demo() -> tuple[Outcome, lab.Agreement]:
+        async with lab.open_world(folder / "lab", domains=domains) as world:
+            request = Request(
+                sources=(str(world.list_path),),
+                archive=folder / "archive",
+                config=_load(world.config_path),
+            )
+            outcome = await scan(request, progress)
+        parts = sorted((outcome.folder.path / "assessments").glob("part-*.parquet"))
+        return outcome, lab.compare(world.truth_path, parts)
+
+    outcome, agreement = _run(demo)
+    _announce(outcome, progress)
+    for line in agreement.lines():
+        progress.say(line)
+    raise SystemExit(0 if agreement.perfect else 1)

@@ -1,0 +1,118 @@
+"""Asking recursive resolvers: ``query`` for one question, ``ask`` for any number of them.
+
+Everything that the other side may do is a value: an ``Answer`` with a status, never an
+exception.  Politeness is not an option here either: each resolver has its ``QueryRate``, and no
+query leaves without it.
+
+RFC 1034 section 5.3.1 (stub resolvers), RFC 5452 (resilience against forged answers), RFC 7766
+(TCP).  The work is done in ``resolver_pool``; what the answers mean is left to ``probe``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from random import Random, SystemRandom
+from typing import Any
+
+import trio
+
+from crawler.config import Config, Dns, Endpoint
+from crawler.net.datagrams import ANSWER_COST, BUFFER_BYTES
+from crawler.net.lookup import Answer, Asker, Question
+from crawler.net.resolver_pool import ResolverPool
+from crawler.net.upstream import ResolverStats
+from crawler.protocol.dns_wire import CNAME_HOPS
+
+__all__ = ["Answer", "Question", "Resolver", "ResolverStats", "open_resolver"]
+
+
+class Resolver:
+    """The resolvers of a scan; made by ``open_resolver``."""
+
+    def __init__(self, pool: ResolverPool, in_flight: int) -> None:
+        self._pool = pool
+        self._in_flight = in_flight
+
+    async def ask(
+        self, questions: Iterable[Question], answered: Callable[[Any, Answer], None]
+    ) -> None:
+        """Ask every one of *questions*; returns when each has been answered.
+
+        A question is a name in normal form, a type, and a token that comes back with its answer.
+        Questions are taken from the iterable one by one as there is room for them, so it may be
+        endless; *answered* is called as answers arrive, in any order, and must not block.  An
+        exception from either ends the resolver and everything around it: it is our own mistake.
+        """
+        asker = Asker(questions, answered)
+        try:
+            self._pool.add(asker)
+            await asker.done.wait()
+        finally:
+            self._pool.withdraw(asker)
+
+    async def query(self, name: str, rdtype: int) -> Answer:
+        """Ask one question: for *name*, in normal form, and *rdtype*."""
+        answers: list[Answer] = []
+        await self.ask([(name, rdtype, None)], lambda _, answer: answers.append(answer))
+        return answers[0]
+
+    def stats(self) -> tuple[ResolverStats, ...]:
+        """What has happened so far with each resolver, in the order of the configuration."""
+        for upstream in self._pool.upstreams:
+            upstream.stats.rate = upstream.rate.current
+        return tuple(upstream.stats for upstream in self._pool.upstreams)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever runs the scan should know about this machine."""
+        granted = min(
+            (u.granted for u in self._pool.upstreams if u.granted is not None), default=None
+        )
+        if granted is None or granted // ANSWER_COST * len(self._pool.upstreams) >= self._in_flight:
+            return ()
+        small = (
+            f"the kernel grants a receive buffer of {granted // 1024} KiB, so no more than "
+            f"{granted // ANSWER_COST} questions are kept open on one UDP socket; "
+            f"sysctl net.core.rmem_max={BUFFER_BYTES} lifts that"
+        )
+        return (small,)
+
+
+@asynccontextmanager
+async def open_resolver(
+    dns: Dns,
+    *,
+    cname_hops: int = CNAME_HOPS,
+    rng: Random | None = None,
+    endpoints: Sequence[Endpoint] | None = None,
+    random_case: bool = False,
+    entropy: Callable[[int], bytes] = os.urandom,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AsyncIterator[Resolver]:
+    """The resolvers of *dns*, open for questions within the ``async with`` block.
+
+    *cname_hops*: aliases that are followed.  *rng*: the delays between tries.  *endpoints*: the
+    resolvers, when they are not those of *dns*.  *random_case*: vary the case of each name
+    (draft-vixie-dnsext-dns0x20), for resolvers that repeat it.  *entropy*: message ids, which
+    must not be guessed.  *clock*: the time of day of ``started_at``; deadlines are on trio's.
+
+    Raises ``ValueError`` for a rate of zero.
+    """
+    if endpoints is None:
+        endpoints = Config(dns=dns).resolver_endpoints()
+    async with trio.open_nursery() as nursery:
+        pool = ResolverPool(
+            dns,
+            endpoints,
+            cname_hops=cname_hops,
+            rng=rng or SystemRandom(),
+            entropy=entropy,
+            clock=clock,
+            random_case=random_case,
+            start=nursery.start_soon,
+        )
+        nursery.start_soon(pool.keep_time)
+        yield Resolver(pool, dns.in_flight)
+        nursery.cancel_scope.cancel()

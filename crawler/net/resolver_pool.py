@@ -1,0 +1,267 @@
+"""Which question goes to which resolver, and when?  The heart of the resolver client.
+
+There is no task, cancel scope or socket per question.  Each socket has a task that hands over
+what arrived; one more task keeps the time.  Either ends with ``go_on``, which sends whatever
+there is room and pace for: first the retries that are due, then fresh questions.
+
+A lookup gets as many tries as the configuration allows, each with a resolver that it has not
+tried if one is in health.  Between two tries lies a random delay, so that questions that failed
+together do not come back together.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import count, islice
+from random import Random
+from typing import Final
+
+import trio
+
+from crawler.config import Dns, Endpoint
+from crawler.net.lookup import Asker, Lookup
+from crawler.net.upstream import Upstream
+from crawler.protocol.dns_wire import Message, UnencodableName, mixed_case, question
+from crawler.vocabulary import DnsStatus
+
+TURN: Final = 64
+"""Questions that one resolver gets before the next, and one asker before the next."""
+
+GRAIN: Final = 0.005
+"""Seconds between two looks at what is overdue: many time out together."""
+
+BACKOFF: Final = 1 / 8
+"""The first retry waits up to this share of the timeout, each further one up to twice as long."""
+
+
+class ResolverPool:
+    """Puts the questions of every asker to the resolvers at *endpoints*, within all limits."""
+
+    def __init__(
+        self,
+        dns: Dns,
+        endpoints: Sequence[Endpoint],
+        *,
+        cname_hops: int,
+        rng: Random,
+        entropy: Callable[[int], bytes],
+        clock: Callable[[], datetime],
+        random_case: bool,
+        start: Callable[[Callable[[], Awaitable[None]]], None],
+    ) -> None:
+        self.upstreams = [
+            Upstream(
+                index,
+                endpoint,
+                per_second=dns.queries_per_second,
+                cname_hops=cname_hops,
+                desk=self,
+                start=start,
+                entropy=entropy,
+                exact_case=random_case,
+            )
+            for index, endpoint in enumerate(endpoints)
+        ]
+        self._tcp = dns.transport == "tcp"
+        self._timeout = float(dns.timeout)
+        self._tries = dns.attempts
+        self._in_flight = dns.in_flight
+        self._rng = rng
+        self._entropy = entropy
+        self._clock = clock
+        self._random_case = random_case
+        self._askers: deque[Asker] = deque()
+        self._open = 0
+        """Lookups begun and not settled, wherever they are."""
+        self._ready: deque[Lookup] = deque()
+        """Tries that may be sent as soon as there is room and pace."""
+        self._due: list[tuple[float, int, Lookup]] = []
+        """Tries that have to wait, by the time until which; the number breaks ties."""
+        self._order = count()
+        self._turn = 0
+        self._wake_at = float("inf")
+        self._nap = trio.CancelScope()
+
+    def add(self, asker: Asker) -> None:
+        """Begin to ask what *asker* has."""
+        self._askers.append(asker)
+        self.go_on()
+
+    def withdraw(self, asker: Asker) -> None:
+        """Ask no more of *asker*'s questions, and drop the answers that are on their way."""
+        asker.abandon()
+        if asker in self._askers:
+            self._askers.remove(asker)
+
+    # --- sending ---------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Send what there is room and pace for."""
+        now = trio.current_time()
+        if self._ready:
+            self._resend(now)
+        if self._askers and self._open < self._in_flight:
+            self._begin(now)
+        if self._open:
+            self._wake_by(now + self._timeout)
+
+    def _resend(self, now: float) -> None:
+        while self._ready:
+            lookup = self._ready[0]
+            tcp = self._tcp or lookup.over_tcp
+            for upstream in self._preferred(lookup):
+                channel, granted = upstream.grant(now, 1, tcp=tcp)
+                if granted:
+                    break
+                self._wake_for(upstream, now)
+            else:
+                return
+            self._ready.popleft()
+            upstream.send(lookup, channel, now)
+            if channel is not None:
+                channel.flush(now)
+
+    def _preferred(self, lookup: Lookup) -> list[Upstream]:
+        """The resolvers that the next try of *lookup* may go to, the best first."""
+        if lookup.follow_up is not None:
+            return [self.upstreams[lookup.follow_up]]
+        healthy = [upstream for upstream in self.upstreams if not upstream.resting]
+        turn, number = self._turn, len(self.upstreams)
+        return sorted(
+            healthy or self.upstreams,
+            key=lambda u: (lookup.asked >> u.index & 1, (u.index - turn) % number),
+        )
+
+    def _begin(self, now: float) -> None:
+        """Begin lookups, a turn at a time, until there is no question, room or pace left."""
+        number, without = len(self.upstreams), 0
+        while self._askers and self._open < self._in_flight and without < number:
+            upstream = self.upstreams[self._turn]
+            self._turn = (self._turn + 1) % number
+            wanted = min(TURN, self._in_flight - self._open)
+            channel, granted = upstream.grant(now, wanted, tcp=self._tcp)
+            if not granted:
+                self._wake_for(upstream, now)
+                without += 1
+                continue
+            without = 0
+            for lookup in self._fresh(granted, now):
+                granted -= 1
+                upstream.send(lookup, channel, now)
+            upstream.rate.give_back(granted)
+            if channel is not None:
+                channel.flush(now)
+
+    def _fresh(self, limit: int, now: float) -> Iterator[Lookup]:
+        """Up to *limit* new lookups, from the askers in turn."""
+        started_at = self._clock()
+        while limit and self._askers:
+            asker = self._askers[0]
+            left = limit
+            for qname, rdtype, token in islice(asker.questions, limit):
+                left -= 1
+                asker.open += 1
+                self._open += 1
+                try:
+                    wire = question(qname, rdtype)
+                except UnencodableName as problem:
+                    lookup = Lookup(qname, rdtype, b"", token, asker, now, started_at)
+                    self._impossible(lookup, problem, now)
+                    continue
+                if self._random_case:
+                    wire = mixed_case(
+                        wire, int.from_bytes(self._entropy(len(wire) // 8 + 1), "big")
+                    )
+                yield Lookup(qname, rdtype, wire, token, asker, now, started_at)
+            if left == limit:
+                self._askers.popleft()
+                asker.drained()
+            else:
+                self._askers.rotate(-1)
+            limit = left
+
+    def _impossible(self, lookup: Lookup, problem: UnencodableName, now: float) -> None:
+        """Settle a question that no message can carry, without asking anybody.
+
+        A name that is too long cannot exist (RFC 1035 section 2.3.4), so it is as absent as one
+        that the DNS denies.
+        """
+        absent = Message(DnsStatus.NXDOMAIN, error=f"not asked: {problem}")
+        self.settled(lookup, absent, None, now)
+
+    # --- what comes of it (the desk of the upstreams) --------------------------------------
+
+    def settled(self, lookup: Lookup, message: Message, resolver: str | None, now: float) -> None:
+        """*message*, from *resolver* unless nobody was asked, is the lookup's answer."""
+        self._open -= 1
+        lookup.asker.give(lookup.token, lookup.answer(message, resolver, now))
+
+    def failed(self, lookup: Lookup, failure: Message, resolver: str | None, now: float) -> None:
+        """A try came to nothing: plan the next one, or give up."""
+        lookup.fail(failure, resolver)
+        if lookup.tries < self._tries and not lookup.asker.gone:
+            self._wait(lookup, now + self._delay(lookup, failure, now))
+        elif lookup.failure is not None:
+            self.settled(lookup, lookup.failure, lookup.failed_by, now)
+
+    def cut_short(self, lookup: Lookup, upstream: Upstream) -> None:
+        """The answer is too long for UDP: the try goes on over TCP, with the same resolver."""
+        partial = Message(DnsStatus.TRUNCATED, error="too long for UDP, and no answer over TCP")
+        lookup.fail(partial, upstream.label)
+        lookup.over_tcp = True
+        lookup.follow_up = upstream.index
+        self._ready.append(lookup)
+
+    def _delay(self, lookup: Lookup, failure: Message, now: float) -> float:
+        """Seconds until the next try of *lookup*."""
+        delay = self._rng.uniform(0, BACKOFF * self._timeout * 2 ** (lookup.tries - 1))
+        if failure.status in _NO_ANSWER and not self._untried(lookup):
+            # A port that is closed or a network that is down says so at once.  It takes a while
+            # to come back, so the same resolver gets the time that silence would have taken.
+            delay += max(0.0, lookup.sent_at + self._timeout - now)
+        return delay
+
+    def _untried(self, lookup: Lookup) -> bool:
+        """Whether there is a resolver in health that *lookup* has not been put to."""
+        return any(not u.resting and not lookup.asked >> u.index & 1 for u in self.upstreams)
+
+    # --- time ------------------------------------------------------------------------------
+
+    async def keep_time(self) -> None:
+        """Give up what is overdue, and send what has waited long enough.  Never returns."""
+        while True:
+            with trio.CancelScope(deadline=min(self._next_look(), self._wake_at)) as self._nap:
+                await trio.sleep_forever()
+            now, self._wake_at = trio.current_time(), float("inf")
+            for upstream in self.upstreams:
+                upstream.sweep(now, self._timeout)
+            while self._due and self._due[0][0] <= now:
+                self._ready.append(heapq.heappop(self._due)[2])
+            self.go_on()
+
+    def _next_look(self) -> float:
+        """When something will be overdue or due next."""
+        oldest = min(upstream.oldest() for upstream in self.upstreams)
+        due = self._due[0][0] if self._due else float("inf")
+        return max(trio.current_time() + GRAIN, min(oldest + self._timeout, due))
+
+    def _wait(self, lookup: Lookup, until: float) -> None:
+        heapq.heappush(self._due, (until, next(self._order), lookup))
+        self._wake_by(until)
+
+    def _wake_for(self, upstream: Upstream, now: float) -> None:
+        """Come back when *upstream* may be asked again, if it is the pace that keeps us."""
+        delay = upstream.rate.delay(now)
+        if delay > 0:
+            self._wake_by(now + max(delay, GRAIN))
+
+    def _wake_by(self, when: float) -> None:
+        if when < self._wake_at:
+            self._wake_at = when
+            self._nap.deadline = min(self._nap.deadline, when)
+
+
+_NO_ANSWER: Final = (DnsStatus.TIMEOUT, DnsStatus.VANTAGE_FAILURE)

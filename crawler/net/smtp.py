@@ -1,0 +1,166 @@
+"""Does an MX host start TLS, and with which certificates?  (RFC 3207, RFC 8461 section 4.2.)
+
+Drives the dialogue of ``protocol.smtp`` over one connection: greeting, EHLO, STARTTLS, handshake,
+EHLO, QUIT.  Every octet that is sent is the dialogue's, every deadline is this module's, and
+every fact about TLS is the watch's.  Left to others: what the facts mean for a delivery.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from crawler.config import Limits
+from crawler.net.conversation import Conversation, dial
+from crawler.net.failure import Failure
+from crawler.net.tls import MeasuringContext, TlsFacts, Watch, watching
+from crawler.politeness.gate import Permit
+from crawler.protocol.smtp import ReplyReceived, SmtpDialogue, SmtpFacts, State
+from crawler.vocabulary import IoStatus, Stage
+
+_READ: Final = 16384  # octets at a time: a TLS record, and far more than any reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpExchange:
+    """One conversation with an MX host: facts only."""
+
+    status: IoStatus
+    stage: Stage
+    error: str | None = None
+    greeting_ms: float | None = None
+    """From connected to the end of the greeting."""
+    tls: TlsFacts = field(default_factory=TlsFacts)
+    smtp: SmtpFacts | None = None
+    """What the host said; None when the connection never stood."""
+    deferred: bool = False
+    """Some reply was a 4xx, or the greeting a 554: the host wants less of us."""
+
+
+class MailClient:
+    """Greets MX hosts.  One for a whole scan; any number of conversations at once."""
+
+    def __init__(self, ehlo_name: str, limits: Limits) -> None:
+        self._ehlo_name = ehlo_name
+        self._limits = limits
+        self._context = MeasuringContext()
+
+    async def converse(self, permit: Permit, host: str) -> SmtpExchange:
+        """Greet the MX host *host*, in normal form, at the address of *permit*.
+
+        Whatever the peer does is in the value; nothing it does raises.
+        """
+        session = _Session(self._ehlo_name, self._limits, self._context, permit, host)
+        failure = await session.call.run(session.talk)
+        return session.exchange(failure)
+
+
+class _Session:
+    """One conversation: the dialogue, the connection under it, and the clock over both."""
+
+    def __init__(
+        self,
+        ehlo_name: str,
+        limits: Limits,
+        context: MeasuringContext,
+        permit: Permit,
+        host: str,
+    ) -> None:
+        self.call = Conversation(permit.address, total=limits.smtp_total)
+        self._limits = limits
+        self._context = context
+        self._permit = permit
+        self._host = host
+        self._dialogue = SmtpDialogue(
+            ehlo_name,
+            line_bytes=limits.smtp_line_bytes,
+            reply_lines=limits.smtp_reply_lines,
+            reply_bytes=limits.smtp_reply_bytes,
+        )
+        self._watch = Watch(
+            certificates=limits.chain_certificates,
+            certificate_bytes=limits.chain_bytes,
+            octets=4 * limits.smtp_reply_bytes,  # two replies are read inside TLS
+        )
+        self._step_limits = {
+            Stage.TLS: limits.tls_handshake,
+            Stage.QUIT: limits.smtp_quit,
+        }
+        self._connected_at: float | None = None
+        self._greeting_ms: float | None = None
+        self._deferred = False
+
+    async def talk(self) -> None:
+        """The whole conversation."""
+        self.call.enter(Stage.CONNECT, self._limits.connect)
+        async with await dial(self._permit) as stream:
+            self._connected_at = trio.current_time()
+            self.call.enter(Stage.BANNER, self._limits.smtp_banner)
+            await self._speak(stream)
+            if self._dialogue.state is State.TLS:
+                await self._check_silence(stream)
+            if self._dialogue.state is State.TLS:
+                await self._speak_within_tls(stream)
+
+    async def _speak_within_tls(self, stream: trio.SocketStream) -> None:
+        with watching(self._watch):
+            protected = trio.SSLStream(stream, self._context, server_hostname=self._host)
+        async with protected:
+            await protected.do_handshake()
+            self._dialogue.start_tls_done()
+            self.call.enter(self._dialogue.stage)
+            await self._speak(protected)
+
+    async def _check_silence(self, stream: trio.SocketStream) -> None:
+        """RFC 3207 section 6: what arrives between the 220 and our ClientHello is no TLS."""
+        if stream.socket.is_readable():
+            self._take(await stream.receive_some(_READ))
+
+    async def _speak(self, stream: trio.abc.Stream) -> None:
+        """Let the dialogue have its way until it is over or wants TLS."""
+        while self._dialogue.state not in (State.TLS, State.DONE):
+            if data := self._dialogue.data_to_send():
+                await stream.send_all(data)
+            self._take(await stream.receive_some(_READ))
+
+    def _take(self, data: bytes | bytearray) -> None:
+        """Hand what was read to the dialogue, and note what happens; nothing read is the end."""
+        events = self._dialogue.receive(bytes(data)) if data else self._dialogue.closed()
+        for event in events:
+            if isinstance(event, ReplyReceived):
+                self._note(event)
+        if self._dialogue.state is not State.DONE and self._dialogue.stage is not self.call.stage:
+            stage = self._dialogue.stage
+            self.call.enter(stage, self._step_limits.get(stage, math.inf))
+
+    def _note(self, event: ReplyReceived) -> None:
+        if event.stage is Stage.BANNER and self._connected_at is not None:
+            self._greeting_ms = (trio.current_time() - self._connected_at) * 1000
+        code = event.reply.code
+        # RFC 5321 section 4.2.1: 4yz is "try later".  A 554 greeting is how hosts turn away
+        # clients that they find too busy or do not like (section 3.1).
+        if code // 100 == 4 or (code == 554 and event.stage is Stage.BANNER):
+            self._deferred = True
+
+    def exchange(self, failure: Failure | None) -> SmtpExchange:
+        """What was learnt, once the conversation is over; *failure* is how it broke off."""
+        if failure is not None and self._connected_at is None:
+            return SmtpExchange(status=failure.status, stage=failure.stage, error=failure.error)
+        if failure is not None:
+            failure = self._watch.place(failure, spoke_first=True)
+            self._dialogue.failed(failure.status, failure.error)
+        facts = self._dialogue.facts
+        # An alert may be the answer to the handshake although the dialogue has moved on.
+        ending = failure if failure is not None and failure.stage is Stage.TLS else facts
+        return SmtpExchange(
+            status=ending.status,
+            stage=ending.stage,
+            error=ending.error,
+            greeting_ms=self._greeting_ms,
+            tls=self._watch.facts,
+            smtp=facts,
+            deferred=self._deferred,
+        )

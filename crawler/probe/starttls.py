@@ -1,0 +1,97 @@
+"""Does this MX host start TLS at this address, and what does it present?  One conversation, one row.
+
+RFC 3207, RFC 8461 section 4.2.  Facts only: whether the chain passes for the MX host's name is
+for the rules to say.  A target that is not contacted gets its row too, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import trio
+
+from crawler.net.smtp import MailClient, SmtpExchange
+from crawler.politeness.gate import Gate, Permit, Refused
+from crawler.records import MailTarget, StarttlsSession
+from crawler.vocabulary import BLAME_OF_IO, IoStatus
+
+_utc_now: Final = partial(datetime.now, UTC)
+
+_TIMEOUTS: Final = (IoStatus.CONNECTION_TIMEOUT, IoStatus.IO_TIMEOUT)
+
+
+async def probe(
+    target: MailTarget,
+    *,
+    scan_id: str,
+    gate: Gate,
+    client: MailClient,
+    now: Callable[[], datetime] = _utc_now,
+) -> tuple[StarttlsSession, tuple[bytes, ...]]:
+    """Greet the MX host of *target* once the gate lets us.
+
+    Returns the row and the certificates presented (DER, leaf first), whose hashes are its
+    ``chain``.  *now* gives the wall clock as an aware UTC time.  Never raises for what a peer
+    does.
+    """
+    row = partial(
+        StarttlsSession,
+        scan_id=scan_id,
+        host=target.host,
+        address=target.address,
+        attempt=target.attempts + 1,
+    )
+    names = (target.host, *target.aliases)
+    try:
+        async with gate.admit(target.address, "smtp", names=names) as permit:
+            started_at, start = now(), trio.current_time()
+            exchange = await client.converse(permit, target.host)
+            elapsed_ms = (trio.current_time() - start) * 1000
+            _report(permit, exchange)
+    except Refused as refused:
+        return row(
+            started_at=now(),
+            elapsed_ms=0.0,
+            status=refused.status,
+            blame=refused.blame,
+            error=refused.reason,
+        ), ()
+    tls = exchange.tls
+    ended = partial(
+        row,
+        started_at=started_at,
+        elapsed_ms=elapsed_ms,
+        status=exchange.status,
+        stage=exchange.stage,
+        blame=BLAME_OF_IO[exchange.status],
+        error=exchange.error,
+        tls_version=tls.tls_version,
+        cipher=tls.cipher,
+        tls_alert=tls.tls_alert,
+        chain=tuple(hashlib.sha256(der).hexdigest() for der in tls.chain),
+        greeting_ms=exchange.greeting_ms,
+    )
+    said = exchange.smtp
+    if said is None:
+        return ended(), ()
+    return ended(
+        banner=said.banner,
+        ehlo=said.ehlo,
+        helo_fallback=said.helo_fallback,
+        starttls_offered=said.starttls_offered,
+        starttls_reply=said.starttls_reply,
+        plaintext_after_starttls=said.plaintext_after_starttls,
+        ehlo_tls=said.ehlo_tls,
+    ), tls.chain
+
+
+def _report(permit: Permit, exchange: SmtpExchange) -> None:
+    """Tell the gate how the address bore it."""
+    if exchange.deferred or exchange.status in _TIMEOUTS:
+        permit.back_off()
+    elif exchange.status is IoStatus.SUCCESS:
+        permit.ease()

@@ -1,0 +1,81 @@
+"""The assess pass: observed rows of one scan in, judged rows out.  It touches no network.
+
+Sessions are judged first, each once however many domains share it; then every domain, from the
+verdicts of its sessions.  The same code judges at the end of a scan and again, years later,
+with newer rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from crawler.assessment.assess import assess, catalogue
+from crawler.assessment.sessions import judge_fetch, judge_session
+from crawler.protocol.chain import ChainJudge
+from crawler.records import (
+    Assessment,
+    CatalogueEntry,
+    MailVerdict,
+    PolicyFetch,
+    PolicyVerdict,
+    StarttlsSession,
+)
+from crawler.snapshot import gather
+from crawler.snapshot.plan import Planning
+from crawler.snapshot.work import Work
+
+Registrable = Callable[[str], str | None]
+
+
+def judge_scan(work: Work, planning: Planning, roots: bytes, registrable: Registrable) -> None:
+    """Write every judged table of a scan; steps that a run before this one finished are kept.
+
+    *roots* are the trust anchors, PEM.
+    """
+    judge = ChainJudge(roots, known_intermediates=gather.intermediates(work.connect()))
+    _once(work, "judge-policies", lambda unit: _judge_policies(work, unit, judge))
+    _once(work, "judge-mail", lambda unit: _judge_mail(work, unit, judge))
+    for shard in work.domain_shards():
+        _once(
+            work,
+            f"judge-domains-{shard:05d}",
+            lambda unit, shard=shard: _judge_domains(work, unit, shard, planning, registrable),  # type: ignore[misc]
+        )
+    _once(
+        work,
+        "judge-catalogue",
+        lambda unit: work.commit(unit, {CatalogueEntry: catalogue(work.scan_id)}),
+    )
+
+
+def _once(work: Work, unit: str, write: Callable[[str], None]) -> None:
+    if not work.finished(unit):
+        work.discard(unit)
+        write(unit)
+        work.finish(unit)
+
+
+def _judge_policies(work: Work, unit: str, judge: ChainJudge) -> None:
+    for fetches, ders in gather.sessions(work.connect(), PolicyFetch):
+        verdicts = [judge_fetch(f, [ders[c] for c in f.chain], judge) for f in fetches]
+        work.commit(unit, {PolicyVerdict: verdicts})
+
+
+def _judge_mail(work: Work, unit: str, judge: ChainJudge) -> None:
+    connection = work.connect()
+    for sessions, ders in gather.sessions(connection, StarttlsSession):
+        tlsa = gather.tlsa_of(connection, sessions)
+        verdicts = [
+            judge_session(s, [ders[c] for c in s.chain], tlsa.get(s.host), judge) for s in sessions
+        ]
+        work.commit(unit, {MailVerdict: verdicts})
+
+
+def _judge_domains(
+    work: Work, unit: str, shard: int, planning: Planning, registrable: Registrable
+) -> None:
+    rows = [
+        assess(evidence, registrable, scan_id=work.scan_id)
+        for evidence in gather.domains(work.connect(shard), planning)
+    ]
+    work.commit(unit, {Assessment: rows})

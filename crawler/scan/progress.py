@@ -1,0 +1,77 @@
+"""How far a scan is: a live line per pass on a terminal, one sentence per pass elsewhere.
+
+Everything goes to standard error; nothing here can hold up a scan.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Bars
+
+
+class Progress:
+    """Counts targets per pass.  ``quiet`` says nothing at all."""
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._live = self._console.is_terminal and not quiet
+        self._bars = Bars(
+            TextColumn("{task.description:>9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._counts: dict[str, int] = {}
+        self._began: dict[str, float] = {}
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def say(self, sentence: str) -> None:
+        """Print one line; markup in it is not interpreted."""
+        if not self._quiet:
+            self._console.print(sentence, markup=False, soft_wrap=True)
+
+    def expect(self, pass_name: str, targets: int) -> None:
+        """More targets of a pass are about to be probed."""
+        if pass_name not in self._tasks:
+            self._tasks[pass_name] = self._bars.add_task(pass_name, total=0)
+            self._counts[pass_name] = 0
+            self._began[pass_name] = time.monotonic()
+        task = self._tasks[pass_name]
+        self._counts[pass_name] += targets
+        self._bars.update(task, total=self._counts[pass_name])
+
+    def advance(self, pass_name: str, targets: int = 1) -> None:
+        """Some targets of a pass are done."""
+        if self._live:
+            self._bars.advance(self._tasks[pass_name], targets)
+
+    def end(self, pass_name: str) -> None:
+        """A pass is over."""
+        if pass_name in self._tasks:
+            took = time.monotonic() - self._began[pass_name]
+            self.say(f"{pass_name}: {self._counts[pass_name]:,} targets in {took:.1f} s")

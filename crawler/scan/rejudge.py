@@ -1,0 +1,61 @@
+"""Judging a sealed scan again: newer rules, the same observations, nobody contacted.
+
+The new judged tables take the place of the old ones as a whole; until then the scan is what it
+was.  What is judged with is what the scan keeps: its trust roots, its suffix list, its scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crawler import config
+from crawler.assessment.rules import RULES_VERSION
+from crawler.config import Config
+from crawler.scan.judge import judge_scan
+from crawler.scan.planning import planning
+from crawler.scan.run import SUFFIXES, TRUST_ROOTS, RequestError, openssl_versions
+from crawler.snapshot import manifest
+from crawler.snapshot.folder import SealedWork
+from crawler.snapshot.manifest import Manifest
+from crawler.snapshot.seal import Replacement
+from crawler.snapshot.store import Archive
+from crawler.snapshot.suffixes import Suffixes
+from crawler.vocabulary import Scope
+
+
+def rejudge(archive: Path, scan_id: str) -> Manifest:
+    """Judge a sealed scan with the rules of this version and return its new manifest.
+
+    Raises ``StoreError`` for a scan that does not exist or is worked on, and ``RequestError``
+    for one that is not sealed.
+    """
+    folder = Archive(archive).open_scan(scan_id)
+    if not folder.sealed:
+        raise RequestError(f"scan {scan_id} is not sealed; finish it with the scan command first")
+    with folder.lock():
+        facts = manifest.read(folder.path).facts
+        plan = planning(
+            _configuration(facts),
+            seed=facts["seed"],
+            scope=Scope(facts["scope"]),
+            sample_rate=facts["sample_rate"],
+            both_families=facts["both_families"],
+        )
+        suffixes = Suffixes.load(folder.path / SUFFIXES)
+        roots = (folder.path / TRUST_ROOTS).read_bytes()
+        with Replacement(folder) as replacement:
+            work = SealedWork(folder, replacement, seed=facts["seed"])
+            judge_scan(work, plan, roots, suffixes.registrable)
+            updates = {"rules_version": RULES_VERSION, "openssl": openssl_versions()}
+            return replacement.finish(updates)
+
+
+def _configuration(facts: Mapping[str, Any]) -> Config:
+    """The configuration that the scan ran with, as its manifest keeps it."""
+    stated = {
+        section: {key: value for key, value in keys.items() if value is not None}
+        for section, keys in facts["configuration"].items()
+    }
+    return config.load(stated, base=Path("/"), source=f"manifest of scan {facts['scan_id']}")

@@ -1,0 +1,99 @@
+"""Running the passes: shards side by side, then again what was transient, after a delay.
+
+Each (pass, round, shard) is a unit that is finished once; whatever a run before this one
+finished is passed over, and what it had begun goes on where its last part ends.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import trio
+
+from crawler.scan.context import Context
+from crawler.scan.passes import ORDER, Pass
+from crawler.scan.sink import open_sink
+from crawler.snapshot.plan import Connection, Relation
+from crawler.snapshot.sharding import visit_order
+
+
+async def run_passes(context: Context) -> None:
+    """Run every pass with all its rounds."""
+    for group in ORDER:
+        async with trio.open_nursery() as nursery:
+            for pass_ in group:
+                nursery.start_soon(_run_pass, context, pass_)
+
+
+async def _run_pass(context: Context, pass_: Pass) -> None:
+    for round_ in range(context.config.retry.rounds + 1):
+        step = f"{pass_.name}-r{round_}"
+        shards = await _plan(context, pass_, step, round_)
+        if not shards:
+            break
+        if round_:
+            await _pause(context, f"{pass_.name}-r{round_ - 1}")
+        await _run_shards(context, pass_, step, shards)
+        _note_end(context, step)
+    context.progress.end(pass_.name)
+
+
+async def _plan(context: Context, pass_: Pass, step: str, round_: int) -> list[int]:
+    if not round_ and pass_.first is None:
+        return list(context.work.domain_shards())
+
+    def make(connection: Connection) -> Relation:
+        if round_ or pass_.first is None:
+            return pass_.again(connection)
+        return pass_.first(connection, context.planning)
+
+    return await trio.to_thread.run_sync(context.work.plan, step, pass_.target, make)
+
+
+def _note_end(context: Context, step: str) -> None:
+    if context.work.recall(f"{step}-ended") is None:
+        context.work.remember(f"{step}-ended", time.time())
+
+
+async def _pause(context: Context, previous: str) -> None:
+    """Wait until the delay since the previous round has passed, in this run or in an earlier one.
+
+    The wall clock is the only one that outlives a process; however it is stepped, the wait is
+    never longer than one delay.
+    """
+    delay = float(context.config.retry.delay)
+    ended = context.work.recall(f"{previous}-ended")
+    passed = time.time() - ended if isinstance(ended, (int, float)) else 0.0
+    await trio.sleep(min(max(delay - passed, 0.0), delay) if passed >= 0 else delay)
+
+
+async def _run_shards(context: Context, pass_: Pass, step: str, shards: list[int]) -> None:
+    slots = trio.Semaphore(pass_.shards_at_once)
+
+    async def run(shard: int) -> None:
+        try:
+            await _run_shard(context, pass_, step, shard)
+        finally:
+            slots.release()
+
+    async with trio.open_nursery() as nursery:
+        for shard in _seeded(shards, context.planning.seed):
+            await slots.acquire()
+            nursery.start_soon(run, shard)
+
+
+async def _run_shard(context: Context, pass_: Pass, step: str, shard: int) -> None:
+    unit = f"{step}-{shard:05d}"
+    if context.work.finished(unit):
+        return
+    targets = await trio.to_thread.run_sync(context.work.targets, step, shard, pass_.target)
+    context.progress.expect(pass_.name, len(targets))
+    async with open_sink(context.work, unit) as sink:
+        await pass_.probe(context, _seeded(targets, context.planning.seed), sink)
+    await trio.to_thread.run_sync(context.work.finish, unit)
+
+
+def _seeded(items: list[Any], seed: str) -> list[Any]:
+    """Items in an order that only the seed decides: list neighbours are often rack neighbours."""
+    return sorted(items, key=lambda item: visit_order(seed, str(item)))

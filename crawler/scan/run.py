@@ -1,0 +1,320 @@
+"""A whole scan: from a list of domains to a sealed snapshot, begun or resumed.
+
+In order: everything that can be wrong with the request is found before anything is written; the
+list is read into shards; the passes run; the rows are judged; the manifest seals the scan.  Each
+step is written down when it is done, so the same command goes on where another one ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import trio
+from OpenSSL import SSL
+
+from crawler import __version__
+from crawler.assessment.rules import RULES_VERSION
+from crawler.config import Config
+from crawler.net.dns_check import ResolverCheck
+from crawler.politeness.opt_out import OptOut
+from crawler.protocol.chain import ChainJudge
+from crawler.scan import doctor
+from crawler.scan.judge import judge_scan
+from crawler.scan.planning import planning
+from crawler.scan.progress import Progress
+from crawler.scan.rounds import run_passes
+from crawler.scan.session import open_context, trust_roots, within_descriptors
+from crawler.snapshot import lists, manifest
+from crawler.snapshot.folder import FolderWork
+from crawler.snapshot.manifest import Facts, Manifest
+from crawler.snapshot.seal import seal
+from crawler.snapshot.store import Archive, ScanFolder
+from crawler.snapshot.suffixes import Suffixes
+from crawler.vocabulary import Scope
+
+TRUST_ROOTS = "trust-roots.pem"
+SUFFIXES = "public_suffix_list.dat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asks for."""
+
+    sources: tuple[str, ...]
+    archive: Path
+    config: Config
+    scope: Scope = Scope.ADOPTERS
+    sample_rate: float = 0.0
+    both_families: bool = False
+    scan_id: str | None = None
+    seed: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What beside list, configuration and scope decides what is measured."""
+        return {
+            "sample_rate": self.sample_rate,
+            "both_families": self.both_families,
+        }
+
+    def identity(self) -> str:
+        """What makes two requests the same scan: the list, the configuration and the scope."""
+        facts = {
+            "list": lists.fingerprint(self.sources),
+            "configuration": self.config.as_dict(),
+            "scope": self.scope,
+            **self.settings,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+class RequestError(Exception):
+    """The request cannot be carried out; one sentence with the place and the remedy."""
+
+
+class Interrupted(Exception):
+    """The scan was told to stop; everything measured so far is on the disk."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of it."""
+
+    folder: ScanFolder
+    manifest: Manifest
+    already_sealed: bool = False
+
+
+async def scan(request: Request, progress: Progress) -> Outcome:
+    """Carry out a request: begin a scan, or go on with the one that it names or equals.
+
+    Raises ``RequestError``, ``OptOutError``, ``StoreError``, ``ListError`` or
+    ``CannotStartError`` before anything is written, and ``Interrupted`` after a checkpoint.
+    """
+    doctor.require_identity(request.config)
+    opt_out = OptOut(request.config.politeness.opt_out)
+    roots = _readable_roots(request.config)
+    archive = _archive(request)
+    folder = _existing(request, archive)
+    if folder is not None and folder.sealed:
+        return Outcome(folder=folder, manifest=manifest.read(folder.path), already_sealed=True)
+    checks: list[ResolverCheck] = []
+    if folder is None or folder.read_state("passes") is None:
+        checks = await doctor.check_resolvers(request.config)
+        doctor.require_resolver(checks)
+    if folder is None:
+        folder = _new(request, archive)
+    else:
+        progress.say(f"resuming scan {folder.scan_id}")
+    with folder.lock():
+        if folder.read_state("began") is None:
+            _begin(request, folder, roots, checks)
+        return await _carry_out(request, folder, opt_out, progress)
+
+
+# --- which scan ----------------------------------------------------------------------------
+
+
+def _readable_roots(config: Config) -> tuple[str, bytes]:
+    try:
+        name, pem = trust_roots(config)
+        ChainJudge(pem)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"[net] trust_roots: {error}; name a PEM file of certificates") from None
+    return name, pem
+
+
+def _archive(request: Request) -> Archive:
+    if request.archive.exists() and not request.archive.is_dir():
+        raise RequestError(f"--out {request.archive} is a file; name a folder for the archive")
+    return Archive(request.archive)
+
+
+def _existing(request: Request, archive: Archive) -> ScanFolder | None:
+    """The scan that the request names, or the unsealed one that it equals.
+
+    Standard input cannot be compared before it is read: it is resumed by its id only.
+    """
+    if request.scan_id is None:
+        return None if "-" in request.sources else archive.unsealed(request.identity())
+    folder = {f.scan_id: f for f in archive.scans()}.get(request.scan_id)
+    if folder is None or folder.sealed or "-" in request.sources:
+        return folder
+    if folder.read_state("identity") != request.identity():
+        raise RequestError(
+            f"scan {request.scan_id} was begun with another list, configuration or scope; "
+            "give the same ones to resume it, or another --scan-id to begin a new scan"
+        )
+    return folder
+
+
+def _new(request: Request, archive: Archive) -> ScanFolder:
+    scan_id = request.scan_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    if "-" in request.sources:
+        return archive.create_scan(scan_id, identity=f"standard input {scan_id}")
+    return archive.create_scan(scan_id, identity=request.identity())
+
+
+# --- carrying it out -----------------------------------------------------------------------
+
+
+def _begin(
+    request: Request,
+    folder: ScanFolder,
+    roots: tuple[str, bytes],
+    checks: list[ResolverCheck],
+) -> None:
+    """Write down what the whole scan rests on, whatever the machine is like when it resumes."""
+    name, pem = roots
+    suffixes = Suffixes.bundled()
+    folder.write_file(TRUST_ROOTS, pem)
+    folder.write_file(SUFFIXES, suffixes.data)
+    folder.write_state(
+        "began",
+        {
+            "started_at": datetime.now(UTC).isoformat(),
+            "seed": request.seed or hashlib.sha256(folder.scan_id.encode()).hexdigest()[:16],
+            "trust_store": {"name": name, "sha256": hashlib.sha256(pem).hexdigest()},
+            "resolver_checks": [asdict(check) for check in checks],
+        },
+    )
+
+
+async def _carry_out(
+    request: Request, folder: ScanFolder, opt_out: OptOut, progress: Progress
+) -> Outcome:
+    began = folder.read_state("began")
+    work = FolderWork(folder, seed=began["seed"])
+    suffixes = Suffixes.load(folder.path / SUFFIXES)
+    plan = planning(
+        request.config,
+        seed=began["seed"],
+        scope=request.scope,
+        sample_rate=request.sample_rate,
+        both_families=request.both_families,
+    )
+    async with _stoppable():
+        summary = await trio.to_thread.run_sync(
+            _read_list, request, folder, began["seed"], suffixes, progress
+        )
+        if work.recall("passes") is None:
+            resumed = work.recall("probing") is not None
+            work.remember("probing", True)
+            config = within_descriptors(request.config, progress)
+            with progress:
+                async with open_context(
+                    config, plan, work, opt_out, progress, resumed=resumed
+                ) as context:
+                    await run_passes(context)
+            work.remember("passes", "done")
+        progress.say("judging")
+        pem = (folder.path / TRUST_ROOTS).read_bytes()
+        await trio.to_thread.run_sync(judge_scan, work, plan, pem, suffixes.registrable)
+        facts = _facts(request, folder, suffixes, began, summary)
+        sealed = await trio.to_thread.run_sync(seal, folder, facts)
+    return Outcome(folder=folder, manifest=sealed)
+
+
+def _read_list(
+    request: Request, folder: ScanFolder, seed: str, suffixes: Suffixes, progress: Progress
+) -> lists.ListSummary:
+    try:
+        summary = lists.ingest(
+            request.sources,
+            folder,
+            scan_id=folder.scan_id,
+            seed=seed,
+            suffixes=suffixes,
+            stdin=sys.stdin.buffer,
+        )
+    except lists.ListError:
+        shutil.rmtree(folder.path)  # nothing was measured: leave nothing behind
+        raise
+    rejected = sum(summary.rejected.values())
+    progress.say(
+        f"list: {summary.accepted:,} domains, {summary.duplicates:,} duplicates, "
+        f"{rejected:,} lines rejected"
+    )
+    for reason, count in summary.rejected.items():
+        progress.say(f"  {reason}: {count:,}, such as {summary.examples[reason][0]}")
+    return summary
+
+
+@asynccontextmanager
+async def _stoppable() -> AsyncIterator[None]:
+    """Turn the first SIGINT or SIGTERM into an orderly stop; a second one ends the process."""
+    stopped: list[int] = []
+
+    async def listen(task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if stopped:
+                    signal.signal(number, signal.SIG_DFL)
+                    signal.raise_signal(number)
+                stopped.append(number)
+                nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(listen)
+        yield
+        nursery.cancel_scope.cancel()
+    if stopped:
+        raise Interrupted(stopped[0])
+
+
+# --- the manifest --------------------------------------------------------------------------
+
+
+def _facts(
+    request: Request,
+    folder: ScanFolder,
+    suffixes: Suffixes,
+    began: Mapping[str, Any],
+    summary: lists.ListSummary,
+) -> Facts:
+    return Facts(
+        scan_id=folder.scan_id,
+        started_at=datetime.fromisoformat(began["started_at"]),
+        ended_at=datetime.now(UTC),
+        software_version=__version__,
+        configuration=request.config.as_dict(),
+        scope=str(request.scope),
+        list=summary.as_dict(),
+        seed=began["seed"],
+        resolvers=request.config.dns.resolvers,
+        vantage={
+            "name": request.config.vantage.name,
+            "resolver_checks": began["resolver_checks"],
+        },
+        public_suffix_list=suffixes.version,
+        trust_store=began["trust_store"],
+        openssl=openssl_versions(),
+        rules_version=RULES_VERSION,
+        more={**request.settings, "closed_world": request.config.closed_world},
+    )
+
+
+def openssl_versions() -> dict[str, str]:
+    """The OpenSSL that measured and the one that judged."""
+    return {
+        "measuring": ssl.OPENSSL_VERSION,
+        "judging": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
+        "python": sys.version.split()[0],
+    }

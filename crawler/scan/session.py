@@ -1,0 +1,86 @@
+"""Opening what a scan needs of the network, in the right order, and closing it again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import certifi
+
+from crawler.config import Config
+from crawler.net import vantage
+from crawler.net.https import PolicyClient
+from crawler.net.resolver import open_resolver
+from crawler.net.smtp import MailClient
+from crawler.politeness.gate import Gate
+from crawler.politeness.opt_out import OptOut
+from crawler.scan.context import Context
+from crawler.scan.progress import Progress
+from crawler.snapshot.plan import Planning
+from crawler.snapshot.work import Work
+
+RESERVED_DESCRIPTORS = 128
+"""Parquet parts, DuckDB, resolver sockets and the terminal need some too."""
+
+
+NOBODY = "nobody.invalid"
+"""EHLO name where none is configured, which only a closed world allows (RFC 6761 section 6.4)."""
+
+
+def trust_roots(config: Config) -> tuple[str, bytes]:
+    """The name and the PEM of the trust anchors.  Raises ``OSError`` when they cannot be read."""
+    path = config.net.trust_roots
+    if path is None:
+        return f"Mozilla (certifi {certifi.__version__})", Path(certifi.where()).read_bytes()
+    return path.name, path.read_bytes()
+
+
+def within_descriptors(config: Config, progress: Progress) -> Config:
+    """The configuration with as many connections at once as this process may have files open."""
+    room = vantage.descriptors() - RESERVED_DESCRIPTORS
+    wanted = config.politeness.connections
+    if wanted <= room:
+        return config
+    progress.say(
+        f"connections at once: {max(room, 1)} instead of {wanted}, because this process may have "
+        f"only {room + RESERVED_DESCRIPTORS} files open (raise ulimit -n)"
+    )
+    return replace(config, politeness=replace(config.politeness, connections=max(room, 1)))
+
+
+def mail_client(config: Config) -> MailClient:
+    """The client that greets MX hosts by the configured name."""
+    return MailClient(config.identity.ehlo_name or NOBODY, config.limits)
+
+
+@asynccontextmanager
+async def open_context(
+    config: Config,
+    planning: Planning,
+    work: Work,
+    opt_out: OptOut,
+    progress: Progress,
+    *,
+    resumed: bool = False,
+) -> AsyncIterator[Context]:
+    """Everything the passes share, while the block runs."""
+    rng = random.Random(planning.seed)  # noqa: S311 - retry jitter; ids and ports are the resolver's
+    async with open_resolver(
+        config.dns, cname_hops=config.limits.cname_hops, rng=rng
+    ) as resolver:
+        for warning in resolver.warnings():
+            progress.say(warning)
+        yield Context(
+            config=config,
+            planning=planning,
+            work=work,
+            resolver=resolver,
+            gate=Gate(config, opt_out, resumed=resumed),
+            opt_out=opt_out,
+            policy_client=PolicyClient(config.identity, config.limits),
+            mail_client=mail_client(config),
+            progress=progress,
+        )

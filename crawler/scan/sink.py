@@ -1,0 +1,101 @@
+"""Rows of one unit on their way to disk: collected, and committed at checkpoints.
+
+A unit is one (pass, round, shard).  It is written as a sequence of parts, each atomic: after so
+many rows, after so many seconds, and once more when the unit ends for whatever reason.  So a
+crash costs at most the rows of the last half minute, and an interruption costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from crawler.protocol import certificate
+from crawler.records import Certificate
+from crawler.snapshot.work import Work
+
+CHECKPOINT_SECONDS = 30.0
+"""What a crash may cost at the most; a part a half minute is cheap even for a week's scan."""
+
+CHECKPOINT_ROWS = 20_000
+"""Bounds the memory of a unit in flight: a STARTTLS row with its evidence is about 3 kB."""
+
+
+class Sink:
+    """Collects the rows of one unit.  ``emit`` never blocks, so a target's rows stay together."""
+
+    def __init__(self, work: Work, unit: str) -> None:
+        self._work = work
+        self._unit = unit
+        self._rows: dict[type[Any], list[Any]] = defaultdict(list)
+        self._pending = 0
+        self._certificates: set[str] = set()
+        self._full = trio.Event()
+        self.total = 0
+
+    def emit(self, *rows: Any, ders: Iterable[bytes] = ()) -> None:
+        """Take the rows of one target, and the certificates that they refer to."""
+        for row in rows:
+            self._rows[type(row)].append(row)
+        for der in ders:
+            sha256 = hashlib.sha256(der).hexdigest()
+            if sha256 not in self._certificates:
+                self._certificates.add(sha256)
+                self._rows[Certificate].append(_certificate(self._work.scan_id, sha256, der))
+        self._pending += len(rows)
+        self.total += len(rows)
+        if self._pending >= CHECKPOINT_ROWS:
+            self._full.set()
+
+    async def commit(self) -> None:
+        """Write what has been collected as the unit's next part."""
+        rows, self._rows = self._rows, defaultdict(list)
+        self._pending, self._full = 0, trio.Event()
+        if rows:
+            with trio.CancelScope(shield=True):  # rows taken out of the buffer must reach the disk
+                await trio.to_thread.run_sync(self._work.commit, self._unit, rows)
+
+    async def _checkpoints(self) -> None:
+        while True:
+            with trio.move_on_after(CHECKPOINT_SECONDS):
+                await self._full.wait()
+            await self.commit()
+
+
+def _certificate(scan_id: str, sha256: str, der: bytes) -> Certificate:
+    facts = certificate.read(der)
+    return Certificate(
+        scan_id=scan_id,
+        sha256=sha256,
+        der=der,
+        subject=facts.subject,
+        common_name=facts.common_name,
+        names=facts.names,
+        issuer=facts.issuer,
+        serial=facts.serial,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        key=facts.key,
+        signature=facts.signature,
+        is_ca=facts.is_ca,
+        self_issued=facts.self_issued,
+        parse_error=facts.parse_error,
+    )
+
+
+@asynccontextmanager
+async def open_sink(work: Work, unit: str) -> AsyncIterator[Sink]:
+    """A sink that commits at checkpoints, and what remains when the block ends or is cancelled."""
+    sink = Sink(work, unit)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sink._checkpoints)
+            yield sink
+            nursery.cancel_scope.cancel()
+    finally:
+        await sink.commit()

@@ -1,0 +1,69 @@
+"""The one door to DuckDB for the crawler: bounded memory, a spill folder, nothing by surprise.
+
+Every connection is in memory, writes nothing but its spill, loads no extension and turns no
+Python variable into a table.  Times are UTC.  Results are deterministic wherever a query orders
+them; nothing here relies on an order that no query asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from crawler.snapshot.schema import schema_of
+from crawler.snapshot.sharding import SQL_MACROS
+
+
+def connect(
+    *, spill: Path, memory_limit: str = "1GB", threads: int = 2
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory database that may use *memory_limit* and spills into the folder *spill*.
+
+    The macros ``shard_of(name, shards)`` and ``visit_order(seed, name)`` of ``sharding`` are
+    defined.  Read rows through Arrow (``to_arrow_reader``), one cursor per result.
+    """
+    connection = duckdb.connect(
+        config={
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "threads": threads,
+            "preserve_insertion_order": True,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    for macro in SQL_MACROS:
+        connection.execute(macro)
+    return connection
+
+
+def literal(text: str) -> str:
+    """*text* as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """``read_parquet([...])`` over exactly these files, whatever characters their names hold."""
+    return f"read_parquet([{', '.join(literal(_unglobbed(p)) for p in paths)}])"
+
+
+def _unglobbed(path: Path) -> str:
+    """A path that DuckDB reads as itself: a bracket makes a wildcard character an ordinary one."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def view(
+    connection: duckdb.DuckDBPyConnection, cls: type[Any], paths: Sequence[Path], name: str = ""
+) -> None:
+    """Make a view, named after the table of *cls*, over *paths*; without paths it is empty."""
+    name = name or cls.table
+    if paths:
+        connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS FROM {parquet(paths)}')
+    else:
+        connection.register(name, pa.Table.from_batches([], schema_of(cls)))

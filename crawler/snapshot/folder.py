@@ -1,0 +1,246 @@
+"""A scan that is kept in its folder: the ``Work`` of ``scan``, resumable at every moment.
+
+A unit of the runner, one (pass, round, shard), is a sequence of parts ``<unit>-c000``,
+``<unit>-c001``, ..., each a unit of the store and so whole or absent; the unit itself is marked
+when its last part stands.  A run that was cut short goes on behind the parts that stand: their
+targets are not contacted again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from crawler.records import (
+    JUDGED,
+    AddressLookup,
+    Domain,
+    HostTarget,
+    MailTarget,
+    MxLookup,
+    NameTarget,
+    PolicyFetch,
+    PolicyTarget,
+    StarttlsSession,
+    TlsaLookup,
+    TxtLookup,
+)
+from crawler.snapshot import duck, files
+from crawler.snapshot.plan import Connection, Relation
+from crawler.snapshot.seal import Replacement
+from crawler.snapshot.sharding import shard_count
+from crawler.snapshot.store import ScanFolder
+from crawler.snapshot.views import VIEWED, open_views
+from crawler.vocabulary import Question
+
+_SHARD_OF_PART: Final = re.compile(r"part-.*?(\d{5})(?:-c\d+)?\.parquet")
+_BY_DOMAIN: Final = (Domain, TxtLookup, MxLookup)
+"""Tables whose parts are divided by the hash of the domain, all in the same way."""
+
+Key = tuple[str, ...]
+
+_ROWS_OF: Final[Mapping[type[Any], Sequence[tuple[type[Any], Callable[[Any], Key]]]]] = {
+    NameTarget: (
+        (TxtLookup, lambda r: (r.domain, str(r.kind))),
+        (MxLookup, lambda r: (r.domain, str(Question.MX))),
+    ),
+    HostTarget: (
+        (AddressLookup, lambda r: (r.host, "addresses")),
+        (TlsaLookup, lambda r: (r.host, "tlsa")),
+    ),
+    PolicyTarget: ((PolicyFetch, lambda r: (r.domain, r.address)),),
+    MailTarget: ((StarttlsSession, lambda r: (r.host, r.address)),),
+}
+"""Which rows show that a target has been probed."""
+
+_KEY_OF: Final[Mapping[type[Any], Callable[[Any], Key]]] = {
+    NameTarget: lambda t: (t.domain, str(t.question)),
+    HostTarget: lambda t: (t.host, "addresses" if t.ask_addresses else "tlsa"),
+    PolicyTarget: lambda t: (t.domain, t.address),
+    MailTarget: lambda t: (t.host, t.address),
+}
+
+
+class FolderWork:
+    """The ``Work`` of a scan folder.  Methods may be called from worker threads."""
+
+    def __init__(self, folder: ScanFolder, *, seed: str) -> None:
+        self.folder = folder
+        self._seed = seed
+
+    @property
+    def scan_id(self) -> str:
+        """The scan."""
+        return self.folder.scan_id
+
+    def connect(self, domain_shard: int | None = None) -> Connection:
+        """Views over the parts that stand; of one shard of the domains, or of all."""
+        connection = duck.connect(spill=files.make_folder(self.folder.work / "spill"))
+        sources = {cls: self._parts(cls, domain_shard) for cls in VIEWED}
+        open_views(connection, sources, seed=self._seed)
+        return connection
+
+    def _parts(self, cls: type[Any], domain_shard: int | None) -> list[Path]:
+        paths = self.folder.parts(cls)
+        if domain_shard is None or cls not in _BY_DOMAIN:
+            return paths
+        return [path for path in paths if _shard_of(path) == domain_shard]
+
+    def domain_shards(self) -> Sequence[int]:
+        """The shards that the list was divided into."""
+        return sorted(
+            {s for path in self.folder.parts(Domain) if (s := _shard_of(path)) is not None}
+        )
+
+    def domains(self, shard: int) -> list[str]:
+        """The domains of one shard of the list."""
+        rows = self.connect(shard).sql("SELECT domain FROM domains").fetchall()
+        return [domain for (domain,) in rows]
+
+    # --- what is asked
+
+    def plan(
+        self, step: str, target: type[Any], make: Callable[[Connection], Relation]
+    ) -> list[int]:
+        """Divide a step's targets into shards, once; return those that have any."""
+        pass_name, round_ = _pass_and_round(step)
+        counts = self.folder.planned(pass_name, round_)
+        if counts is None:
+            shares = self._shares(pass_name, make)
+            counts = self.folder.write_targets(pass_name, round_, target, shares)
+        return sorted(shard for shard, count in counts.items() if count)
+
+    def _shares(
+        self, pass_name: str, make: Callable[[Connection], Relation]
+    ) -> Iterator[tuple[int, pa.Table]]:
+        with self.connect() as connection:
+            make(connection).create("planned")
+            (total,) = connection.sql("SELECT count(*) FROM planned").fetchall()[0]
+            shards = self.recall(f"{pass_name}-shards") or self._shards(pass_name, total)
+            self.remember(f"{pass_name}-shards", shards)
+            used = connection.sql(
+                f"SELECT DISTINCT shard_of(shard_key, {shards}) AS shard FROM planned ORDER BY 1"
+            ).fetchall()
+            for (shard,) in used:
+                yield (
+                    shard,
+                    connection.sql(
+                        "SELECT * EXCLUDE (shard_key) FROM planned "
+                        f"WHERE shard_of(shard_key, {shards}) = {shard}"
+                    ).to_arrow_table(),
+                )
+
+    def _shards(self, pass_name: str, targets: int) -> int:
+        """Of the names pass the list has decided; of another its first round decides."""
+        return len(self.domain_shards()) if pass_name == "names" else shard_count(targets)
+
+    def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:
+        """The targets of one shard of a step, without those whose rows are committed."""
+        pass_name, round_ = _pass_and_round(step)
+        if self.folder.planned(pass_name, round_) is None:
+            found: list[Any] = [
+                NameTarget(domain=d, question=q) for d in self.domains(shard) for q in Question
+            ]
+        else:
+            found = self.folder.read_targets(pass_name, round_, target, shard)
+        recorded = self._recorded(f"{step}-{shard:05d}", target)
+        if not recorded:
+            return found
+        return [left for t in found if (left := _left_of(t, recorded)) is not None]
+
+    def _recorded(self, unit: str, target: type[Any]) -> dict[Key, Any]:
+        return {
+            key(row): row
+            for part in self._parts_of(unit)
+            for cls, key in _ROWS_OF[target]
+            for row in self.folder.read(cls, part)
+        }
+
+    # --- what is written
+
+    def _parts_of(self, unit: str) -> list[str]:
+        return sorted(u for u in self.folder.units() if u.startswith(f"{unit}-c"))
+
+    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:
+        """Write rows as one more part of a unit: all of them or none."""
+        self.folder.commit(f"{unit}-c{len(self._parts_of(unit)):03d}", rows)
+
+    def finish(self, unit: str) -> None:
+        """Mark a unit as whole."""
+        self.folder.commit(unit, {})
+
+    def finished(self, unit: str) -> bool:
+        """Whether the unit is whole."""
+        return self.folder.done(unit)
+
+    def discard(self, unit: str) -> None:
+        """Forget what an unfinished unit has written."""
+        self.folder.drop(lambda u: u.startswith(f"{unit}-c"))
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a small JSON value for the next run."""
+        self.folder.write_state(name, value)
+
+    def recall(self, name: str) -> Any:
+        """A value kept earlier, or ``None``."""
+        return self.folder.read_state(name)
+
+
+def _left_of(target: Any, recorded: Mapping[Key, Any]) -> Any | None:
+    """What of a target is still to be asked, given the rows that stand; ``None`` if nothing."""
+    row = recorded.get(_KEY_OF[type(target)](target))
+    if row is None:
+        return target
+    if isinstance(row, AddressLookup) and target.mail and (row.host, "tlsa") not in recorded:
+        expanded = row.cname_chain[-1] if row.cname_chain else None
+        return replace(target, ask_addresses=False, expanded=expanded)
+    return None
+
+
+def _pass_and_round(step: str) -> tuple[str, int]:
+    pass_name, _, round_ = step.rpartition("-r")
+    return pass_name, int(round_)
+
+
+def _shard_of(part: Path) -> int | None:
+    match = _SHARD_OF_PART.fullmatch(part.name)
+    return int(match[1]) if match else None
+
+
+class SealedWork(FolderWork):
+    """The ``Work`` of judging a sealed scan again: judged rows go to a replacement.
+
+    Verdicts that are being replaced are read from the replacement, everything else from the
+    scan.
+    """
+
+    def __init__(self, folder: ScanFolder, replacement: Replacement, *, seed: str) -> None:
+        super().__init__(folder, seed=seed)
+        self._replacement = replacement
+        for cls in JUDGED:
+            replacement.add(cls, [])
+
+    def _parts(self, cls: type[Any], domain_shard: int | None) -> list[Path]:
+        if cls in JUDGED:
+            return self._replacement.staged(cls)
+        return super()._parts(cls, domain_shard)
+
+    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:  # noqa: ARG002
+        """Add rows to the replacement."""
+        for cls, some in rows.items():
+            self._replacement.add(cls, some)
+
+    def finish(self, unit: str) -> None:
+        """The replacement is whole or absent; its steps need no mark."""
+
+    def finished(self, unit: str) -> bool:  # noqa: ARG002
+        """Every step is done anew."""
+        return False
+
+    def discard(self, unit: str) -> None:
+        """Nothing of an earlier attempt was kept."""

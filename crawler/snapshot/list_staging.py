@@ -1,0 +1,156 @@
+"""Entries of lists -> acceptable names, set aside in buckets until all lists are read.
+
+How many names there are, and so how many shards, is known only at the end; and a name is accepted
+once, however far apart its occurrences stand.  So names go to one of ``BUCKETS`` files by the
+hash that will also decide their shard: all occurrences of a name meet in one bucket, in the
+order of the lists, and buckets are in the order of shards.  Each later step then needs the
+memory of one bucket: 80,000 names for a list of ten million.
+
+A line that is not acceptable is counted under its reason, and the first few of each reason are
+kept for the person who has to find out why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crawler.protocol import names
+from crawler.records import Domain
+from crawler.snapshot import list_formats
+from crawler.snapshot.list_formats import Entry
+from crawler.snapshot.schema import schema_of
+from crawler.snapshot.sharding import shard_of
+from crawler.snapshot.suffixes import Suffixes, one_label_more
+
+BUCKETS: Final = 128
+_RUN: Final = 500  # names of a bucket written at a time: all buckets together hold some 30 MB
+
+EXAMPLES: Final = 5
+"""Rejected lines kept for each reason."""
+
+_OURS: Final = ("control-character", "not-utf-8", "wildcard", "url", "e-mail-address")
+REASONS: Final = tuple(dict.fromkeys((*names.REASONS, *list_formats.REASONS, *_OURS)))
+"""Every reason for which a line is rejected."""
+
+SCHEMA: Final = schema_of(Domain).remove(0)
+"""The columns of a bucket: those of ``domains`` but for the scan id."""
+
+_Staged = tuple[str, str, Entry]
+"""An accepted name, the name of its list, and its entry."""
+
+
+class Staging:
+    """Where the acceptable entries of a scan's lists go; a context that opens the buckets."""
+
+    def __init__(self, folder: Path, suffixes: Suffixes) -> None:
+        self.staged = 0
+        """Acceptable entries so far, repeated names included."""
+        self.rejected: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
+        self._suffixes = suffixes
+        self._paths = [folder / f"bucket-{n:03d}" for n in range(BUCKETS)]
+        self._waiting: list[list[_Staged]] = [[] for _ in range(BUCKETS)]
+        self._open = ExitStack()
+
+    def __enter__(self) -> Staging:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        self._writers = [
+            self._open.enter_context(
+                pa.ipc.new_stream(self._open.enter_context(pa.OSFile(str(path), "wb")), SCHEMA, options=options)
+            )
+            for path in self._paths
+        ]  # fmt: skip
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._open:
+            for bucket in range(BUCKETS) if kind is None else ():
+                self._flush(bucket)
+
+    def take(self, list_name: str, entries: Iterable[Entry]) -> None:
+        """Stage the acceptable entries of a list and count the others."""
+        for entry in entries:
+            reason = entry.reason
+            if reason is None:
+                try:
+                    name = names.normalise(entry.text)
+                except names.InvalidName as invalid:
+                    reason = _why(entry.text, invalid.reason)
+            if reason is not None:
+                self._reject(list_name, entry, reason)
+                continue
+            bucket = shard_of(name, BUCKETS)
+            waiting = self._waiting[bucket]
+            waiting.append((name, list_name, entry))
+            if len(waiting) == _RUN:
+                self._flush(bucket)
+
+    def _reject(self, list_name: str, entry: Entry, reason: str) -> None:
+        self.rejected[reason] += 1
+        kept = self.examples.setdefault(reason, [])
+        if len(kept) < EXAMPLES:
+            kept.append(f"{list_name}:{entry.line}: {_printable(entry.text)}")
+
+    def _flush(self, bucket: int) -> None:
+        rows = self._waiting[bucket]
+        accepted = [name for name, _, _ in rows]
+        public = list(map(self._suffixes.public_suffix, accepted))
+        columns = {
+            "domain": accepted,
+            "rank": [entry.rank for _, _, entry in rows],
+            "list": [list_name for _, list_name, _ in rows],
+            "tld": [name[name.rfind(".") + 1 :] for name in accepted],
+            "public_suffix": public,
+            "registrable_domain": list(map(one_label_more, accepted, public)),
+            "tags": [entry.tags for _, _, entry in rows],
+            "original": [None if e.text == name else e.text for name, _, e in rows],
+        }
+        self._writers[bucket].write_table(pa.table(columns, SCHEMA))
+        self.staged += len(rows)
+        self._waiting[bucket] = []
+
+    # --- once all lists are read
+
+    def count_distinct(self) -> int:
+        """How many names there are, each counted once."""
+        return sum(pc.count_distinct(bucket["domain"]).as_py() for bucket in self._buckets())
+
+    def distinct(self) -> Iterator[pa.Table]:
+        """The buckets, in the order of shards; of each name its first entry."""
+        for bucket in self._buckets():
+            first: dict[str, int] = {}
+            for row, name in enumerate(bucket["domain"].to_pylist()):
+                first.setdefault(name, row)
+            yield bucket if len(first) == len(bucket) else bucket.take(list(first.values()))
+
+    def _buckets(self) -> Iterator[pa.Table]:
+        for path in self._paths:
+            with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
+                yield stream.read_all()
+
+
+def _why(text: str, reason: str) -> str:
+    """A more telling reason than the one for which a text is no name, where there is one."""
+    if any("\udc80" <= c <= "\udcff" for c in text):
+        return "not-utf-8"
+    if any(c < " " or c == "\x7f" for c in text):
+        return "control-character"
+    if "://" in text:
+        return "url"
+    if "@" in text:
+        return "e-mail-address"
+    return "wildcard" if text.startswith("*.") else reason
+
+
+def _printable(text: str) -> str:
+    """The text fit for a terminal and a manifest: escaped, short, and without a mailbox's name."""
+    local, at, domain = text[:120].rpartition("@")
+    shown = f"…@{domain}" if at and local else text[:120]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

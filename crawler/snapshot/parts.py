@@ -1,0 +1,104 @@
+"""One Parquet part: rows in, a whole file on the disk out, and back.
+
+A part is written beside its final place, flushed, read back to its footer and only then named
+(HOSTILE K12): a Parquet file without a footer is unreadable as a whole, so none may ever stand
+under a final name.  What a part says about itself (rows, size, SHA-256) is taken from the file
+as it reads back.  Which parts belong together is ``store``'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.snapshot import files
+from crawler.snapshot.rows import SchemaError, from_table, to_table
+from crawler.snapshot.schema import schema_of
+
+Row = TypeVar("Row")
+Rows: TypeAlias = Sequence[Any] | pa.Table
+"""Rows of one class, as instances or already as an Arrow table."""
+
+COMPRESSION_LEVEL: Final = 3  # zstd's own default: higher levels cost more than they save here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A finished part, as the manifest lists it."""
+
+    rows: int
+    size: int
+    """Octets."""
+    sha256: str
+    """Of the whole file, lower-case hexadecimal."""
+
+
+class PartError(Exception):
+    """A part does not read back as it was written; the text names the file."""
+
+
+def _conformed(cls: type[Any], rows: Rows) -> pa.Table:
+    """The rows as a table of exactly the schema of *cls*, column order included."""
+    if not isinstance(rows, pa.Table):
+        return to_table(cls, rows)
+    schema = schema_of(cls)
+    missing = [name for name in schema.names if name not in rows.column_names]
+    if missing:
+        raise SchemaError(f"{cls.table}: column {missing[0]!r} is missing")
+    plain = rows.select(schema.names).replace_schema_metadata(None)
+    return plain.cast(schema)
+
+
+def stage(path: Path, cls: type[Any], rows: Rows) -> Part:
+    """Write a part to *path*, a temporary name, flush it and read it back.
+
+    Raises ``OSError`` when the disk is full or fails (and removes what was written), and
+    ``PartError`` when the file does not read back.
+    """
+    try:
+        table = _conformed(cls, rows)
+        pq.write_table(
+            table, path, compression="zstd", compression_level=COMPRESSION_LEVEL, version="2.6"
+        )
+        files.sync(path)
+        footer = pq.read_metadata(path)
+        if footer.num_rows != table.num_rows or footer.num_columns != _leaves(table.schema):
+            raise PartError(f"{path} does not read back as it was written; check the disk")
+        return Part(rows=table.num_rows, size=path.stat().st_size, sha256=files.sha256(path))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _leaves(schema: pa.Schema) -> int:
+    """How many Parquet columns a schema has: one for every leaf of a nested type."""
+
+    def count(type_: pa.DataType) -> int:
+        if type_.num_fields == 0:
+            return 1
+        return sum(count(type_.field(i).type) for i in range(type_.num_fields))
+
+    return sum(count(field.type) for field in schema)
+
+
+def write(path: Path, cls: type[Any], rows: Rows) -> Part:
+    """Write the rows as the part *path*, whole or not at all.  Errors as ``stage``."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    part = stage(temporary, cls, rows)
+    files.place(temporary, path)
+    return part
+
+
+def read_rows(path: Path, cls: type[Row]) -> list[Row]:
+    """The rows of a part as instances of *cls*.  Raises ``SchemaError``, see ``rows``."""
+    return from_table(cls, pq.ParquetFile(path).read())
+
+
+def read_all(paths: Iterable[Path], cls: type[Row]) -> list[Row]:
+    """The rows of several parts, in the order of the parts."""
+    return [row for path in paths for row in read_rows(path, cls)]

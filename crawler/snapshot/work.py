@@ -1,0 +1,71 @@
+"""Where a running scan keeps its rows and its plan: a folder, or memory.
+
+The runner speaks to this interface only, so that ``check`` runs the very passes of a scan and
+writes no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from crawler.snapshot.plan import Connection, Relation
+
+
+class Work(Protocol):
+    """The rows and the plan of one scan that is under way."""
+
+    @property
+    def scan_id(self) -> str:
+        """The scan."""
+        ...
+
+    def connect(self, domain_shard: int | None = None) -> Connection:
+        """Views over what has been committed; of one shard of the domains, or of all."""
+        ...
+
+    def domain_shards(self) -> Sequence[int]:
+        """The shards that the list was divided into."""
+        ...
+
+    def domains(self, shard: int) -> list[str]:
+        """The domains of one shard of the list."""
+        ...
+
+    def plan(
+        self, step: str, target: type[Any], make: Callable[[Connection], Relation]
+    ) -> list[int]:
+        """Divide a step's targets into shards, once; return those that have any.
+
+        A step planned before, in an earlier run too, is not planned again.  A later round of a
+        pass keeps the number of shards of the first, so that a destination stays in its shard.
+        """
+        ...
+
+    def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:
+        """The targets of one shard of a planned step, without those whose rows are committed."""
+        ...
+
+    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:
+        """Write rows as one more part of a unit: all of them or none."""
+        ...
+
+    def finish(self, unit: str) -> None:
+        """Mark a unit as whole."""
+        ...
+
+    def discard(self, unit: str) -> None:
+        """Forget what an unfinished unit has written, to write it anew."""
+        ...
+
+    def finished(self, unit: str) -> bool:
+        """Whether the unit is whole."""
+        ...
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a small JSON value for the next run."""
+        ...
+
+    def recall(self, name: str) -> Any:
+        """A value kept earlier, or ``None``."""
+        ...

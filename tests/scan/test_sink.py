@@ -1,0 +1,82 @@
+"""Rows on their way to disk."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from crawler.records import Certificate, StarttlsSession, TxtLookup
+from crawler.scan import sink
+from crawler.scan.sink import open_sink
+from crawler.snapshot.memory import MemoryWork
+from tests import rows
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Half a minute passes at once."""
+    return "trio", {"clock": MockClock(autojump_threshold=0.01)}
+
+
+@pytest.fixture
+def work() -> MemoryWork:
+    return MemoryWork(rows.SCAN_ID, seed="s")
+
+
+async def test_rows_are_committed_when_the_block_ends(work: MemoryWork) -> None:
+    async with open_sink(work, "unit") as open_:
+        open_.emit(rows.txt("a.example"))
+        assert not work.rows
+    assert [r.domain for r in work.rows[TxtLookup]] == ["a.example"]
+
+
+async def test_rows_are_committed_while_the_block_goes_on(work: MemoryWork) -> None:
+    async with open_sink(work, "unit") as open_:
+        open_.emit(rows.txt("a.example"))
+        await trio.sleep(sink.CHECKPOINT_SECONDS + 1)
+        assert len(work.rows[TxtLookup]) == 1
+    assert len(work.rows[TxtLookup]) == 1
+
+
+async def test_many_rows_do_not_wait_for_the_clock(work: MemoryWork) -> None:
+    async with open_sink(work, "unit") as open_:
+        for n in range(sink.CHECKPOINT_ROWS):
+            open_.emit(rows.txt(f"d{n}.example"))
+        await trio.sleep(1)
+        assert len(work.rows[TxtLookup]) == sink.CHECKPOINT_ROWS
+
+
+async def test_an_interruption_loses_nothing_that_was_emitted(work: MemoryWork) -> None:
+    with trio.CancelScope() as scope:
+        async with open_sink(work, "unit") as open_:
+            open_.emit(rows.txt("a.example"))
+            scope.cancel()
+            await trio.sleep_forever()
+    assert len(work.rows[TxtLookup]) == 1
+
+
+async def test_an_error_of_ours_loses_nothing_that_was_emitted(work: MemoryWork) -> None:
+    with pytest.RaisesGroup(ZeroDivisionError):
+        async with open_sink(work, "unit") as open_:
+            open_.emit(rows.txt("a.example"))
+            raise ZeroDivisionError
+    assert len(work.rows[TxtLookup]) == 1
+
+
+async def test_a_certificate_is_written_once_a_unit_however_many_sessions_show_it(
+    work: MemoryWork,
+) -> None:
+    der = b"not a certificate, which is kept all the same"
+    async with open_sink(work, "unit") as open_:
+        for n in range(3):
+            open_.emit(rows.session("mx.example", f"192.0.2.{n}"), ders=[der])
+    (certificate,) = work.rows[Certificate]
+    assert certificate.sha256 == hashlib.sha256(der).hexdigest()
+    assert certificate.der == der
+    assert certificate.parse_error
+    assert len(work.rows[StarttlsSession]) == 3
