@@ -17,6 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## scan the embedded lab world and open its report: demo/report/index.html
+	rm -rf demo
 	$(BIN)/python -m crawler demo --out demo --domains 2000
 	$(BIN)/python -m analysis build demo/archive --out demo/report
 	@echo

@@ -96,6 +96,8 @@ class Point:
     """One share at one scan, on the line of that name."""
 
     line: str
+    of: str
+    """What it is a share of."""
     when: str
     share: float
     low: float
@@ -218,6 +220,10 @@ def _panel(line: str, points: Sequence[Point], top: float, room: int) -> alt.Lay
     reach = base.mark_rule(opacity=0.55, color=PALETTE["ink"]).encode(y="low:Q", y2="high:Q")
     name = alt.TitleParams(
         text=visible(line),
+        subtitle=visible(points[0].of),
+        subtitleFont=_FONT,
+        subtitleFontSize=12,
+        subtitleColor=PALETTE["muted"],
         anchor="start",
         font=_FONT,
         fontSize=13,

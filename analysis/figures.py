@@ -29,6 +29,8 @@ class Figure:
     """What to look for, for a reader who is no engineer."""
     label: str
     """The column that names a bar."""
+    heading: str = ""
+    """Said above the figure in place of the question's own sentence."""
     by: str | None = None
     words: str | None = None
     """Column of ``reference/words.csv`` that explains the labels; the label column unless given."""
@@ -144,8 +146,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
         name="mx-operators",
         question="mx-operators",
         label="operator",
-        reading="Told from the name of the mail server that a sender tries first. Names that no "
-        "known suffix covers are under “another operator”.",
+        reading="Told from the name of the mail server that a sender tries first. A name that no list "
+        "knows stands for itself where ten domains or more share it.",
     ),
     Figure(
         name="policy-hosts",
@@ -156,10 +158,10 @@ FIGURES: Final[tuple[Figure, ...]] = (
     ),
     Figure(
         name="misconfigured-by-policy-host",
-        question="summary",
+        question="misconfigured",
+        heading="How many of each policy provider's adopters are misconfigured?",
         by="policy-host",
         label="policy_host",
-        pick={"measure": "misconfigured"},
         tone="bad",
         reading="Share of each provider's adopters with any faulty component. Small providers have "
         "wide intervals.",
@@ -184,11 +186,11 @@ FIGURES: Final[tuple[Figure, ...]] = (
 
 
 TREND: Final = (
-    ("adopted", "Adopted, of domains measured", "plain"),
-    ("misconfigured", "Misconfigured, of adopters", "bad"),
-    ("protected", "Protected, of adopters", "good"),
+    ("adopted", "Adopted", "of domains measured", "plain"),
+    ("misconfigured", "Misconfigured", "of adopters", "bad"),
+    ("protected", "Protected", "of adopters", "good"),
 )
-"""Measures of ``summary`` that are drawn over the scans: measure, name of its line, tone."""
+"""Measures of ``summary`` that are drawn over the scans: measure, name, of what, tone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,14 +273,23 @@ def trend(archive: Archive) -> Answer | None:
     days = {scan.scan_id: scan.day for scan in archive.scans}
     measured = {(row["scan_id"], row["measure"]): row for row in rows}
     points = [
-        Point(line=line, when=day, share=row["share"], low=row["low"], high=row["high"], tone=tone)
-        for measure, line, tone in TREND
+        Point(
+            line=line,
+            of=of_what,
+            when=day,
+            share=row["share"],
+            low=row["low"],
+            high=row["high"],
+            tone=tone,
+        )
+        for measure, line, of_what, tone in TREND
         for scan_id, day in days.items()
         if (row := measured.get((scan_id, measure))) and row["share"] is not None
     ]
     figure = Figure(
         name="over-time",
         question="summary",
+        heading="How adoption and its faults move from scan to scan",
         label="measure",
         reading="Each point is one scan, with its 95 % interval. Where the "
         "intervals of two scans overlap much, the change may be chance.",

@@ -69,7 +69,7 @@ def interval(row: Row) -> str:
     """The 95 % interval of a row, for people."""
     if row["low"] is None:
         return ""
-    return f"{percent(row['low'])} to {percent(row['high'])}"
+    return f"{percent(row['low']).removesuffix(' %')}–{percent(row['high'])}"
 
 
 def domains(number: int) -> str:

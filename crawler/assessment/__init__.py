@@ -16,6 +16,7 @@ Judging a domain::
     coverage   MX hosts under the policy's patterns
     mail       MX hosts whatever the policy says         dane     TLSA over the MX hosts
     context    all of these, read once                   outcome  the two headline verdicts
+    quiet      domains that show nothing, judged once for all that are silent in the same way
     assess     evidence -> ``Assessment``                         (the way in)
 
 Findings, each a rule with its condition, sentence and fix::

@@ -1,23 +1,31 @@
 """One domain's evidence in, one judged row out.
 
 What the judged columns mean is DESIGN section 3.1.  Nothing here decides anything: the columns
-come from ``context``, ``coverage``, ``dane`` and ``outcome``, the findings from ``rules``.
+come from ``context``, ``coverage``, ``dane`` and ``outcome``, the findings from ``rules``; most
+domains of a list take the short path of ``quiet``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
 
 from crawler.assessment.context import Context, context_of
 from crawler.assessment.coverage import HostState
 from crawler.assessment.evidence import DomainEvidence
 from crawler.assessment.lookups import shows_sign
 from crawler.assessment.outcome import Standing, misconfigured, sender_outcome
+from crawler.assessment.quiet import Silence, silence_of
 from crawler.assessment.relation import Registrable
 from crawler.assessment.rules import CHAPTERS, RULES, RULES_VERSION
 from crawler.records import Assessment, CatalogueEntry
 
-__all__ = ["assess", "catalogue", "shows_sign"]
+__all__ = ["assess", "assess_in_full", "catalogue", "shows_sign"]
+
+_JUDGED: Final = tuple(c.name for c in fields(Assessment) if c.name not in ("scan_id", "domain"))
 
 
 def assess(evidence: DomainEvidence, registrable: Registrable, *, scan_id: str) -> Assessment:
@@ -26,6 +34,23 @@ def assess(evidence: DomainEvidence, registrable: Registrable, *, scan_id: str) 
     *registrable* gives the registrable domain of a name by a public suffix list, ``None`` for a
     public suffix; it is asked only about MX hosts that no pattern covers.
     """
+    silence = silence_of(evidence)
+    if silence is None:
+        return assess_in_full(evidence, registrable, scan_id=scan_id)
+    return Assessment(scan_id=scan_id, domain=evidence.domain, **_of_silence(silence))
+
+
+@lru_cache(maxsize=4_096)  # ways to be silent: mostly three answers, each with a few endings
+def _of_silence(silence: Silence) -> Mapping[str, Any]:
+    """The judged columns of every domain that is silent in the same way."""
+    row = assess_in_full(silence.example, lambda _: None, scan_id="")
+    return MappingProxyType({name: getattr(row, name) for name in _JUDGED})
+
+
+def assess_in_full(
+    evidence: DomainEvidence, registrable: Registrable, *, scan_id: str
+) -> Assessment:
+    """``assess`` without its short path."""
     context = context_of(evidence, registrable)
     standing = _standing(context)
     policy, coverage = context.policy, context.coverage

@@ -6,12 +6,13 @@ same, and a domain without MTA-STS learns what a policy would meet.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from crawler.assessment import chain_problems
-from crawler.assessment.context import Context
 from crawler.assessment.rule import Chapter, Condition, Rule
 from crawler.protocol import mx
+from crawler.records import MxLookup
 from crawler.vocabulary import CertificateProblem, DnsStatus, MailOutcome, ResultType, Severity
 
 _SECTION: Final = "RFC 8461 section 4.2"
@@ -29,11 +30,16 @@ def _some_chain(*problems: CertificateProblem) -> Condition:
     return lambda context: not wanted.isdisjoint(context.mail.problems)
 
 
-def _is_malformed(context: Context) -> bool:
-    answer = context.evidence.mx
+def mx_problems(answer: MxLookup | None) -> tuple[str, ...]:
+    """What is wrong with the MX records of an answer, in the words of ``protocol.mx``."""
     if answer is None or answer.status is not DnsStatus.NOERROR:
-        return False
-    return bool(mx.read([(host.preference, host.host) for host in answer.hosts]).problems)
+        return ()
+    return _problems_of(tuple((host.preference, host.host) for host in answer.hosts))
+
+
+@lru_cache(maxsize=65_536)  # a few operators' MX records are those of most domains
+def _problems_of(records: tuple[tuple[int, str], ...]) -> tuple[str, ...]:
+    return mx.read(records).problems
 
 
 HOSTS: Final = Chapter(
@@ -219,7 +225,7 @@ MX: Final = Chapter(
         Rule(
             id="mx-malformed",
             severity=Severity.WARNING,
-            holds=_is_malformed,
+            holds=lambda c: bool(mx_problems(c.evidence.mx)),
             sentence="An MX record names something that is no host name, or declares that the domain "
             "takes no mail in a way that contradicts itself.",
             fix="Let each MX record name a host: no address, no underscore. A domain that takes no "

@@ -201,9 +201,7 @@ def _dane_of_session(
             if any(dns_id_matches(name, base) for name in names for base in bases):
                 return DaneOutcome.MATCH, ()
             return DaneOutcome.MISMATCH, names
-        case "unusable":
-            return DaneOutcome.UNUSABLE, ()
-        case _:
+        case _:  # "mismatch": that some record is usable is settled above
             return DaneOutcome.MISMATCH, ()
 
 

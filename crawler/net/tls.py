@@ -271,8 +271,14 @@ _IANA_NAME: Final = MappingProxyType(
 
 def alert_name(error: ssl.SSLError) -> str | None:
     """The IANA name of the alert that the peer sent, if that is what *error* reports."""
-    match = _ALERT_REASON.fullmatch(error.reason or "")
+    match = _ALERT_REASON.fullmatch(error.reason or _reason_in(error))
     if match is None:
         return None
     name = match[1].lower()
     return _IANA_NAME.get(name, name)
+
+
+def _reason_in(error: ssl.SSLError) -> str:
+    """The reason for which Python knows no constant, from OpenSSL's sentence for it."""
+    sentence = re.match(r"\[\w+\] ([\w ]+) \(", str(error.strerror))
+    return sentence[1].replace(" ", "_").upper() if sentence else ""

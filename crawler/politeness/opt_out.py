@@ -11,6 +11,7 @@ running scan it can only grow: an entry that was once read holds until the scan 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,17 +40,27 @@ def _network(entry: str) -> Network | None:
         network = ip_network(entry, strict=False)
     except ValueError:
         return None
+    if "%" in entry:  # a zone (RFC 4007) is of no host but ours
+        return None
     mapped = network.network_address.ipv4_mapped if network.version == 6 else None
     if mapped is not None and network.prefixlen >= 96:
         return ip_network((mapped, network.prefixlen - 96))
     return network
 
 
+# No name that exists ends in a label without a letter (RFC 3696 section 2), and an AS number looks
+# like a name that never matches: both are mistakes that must not pass for an opt-out.
+_NO_NAME: Final = re.compile(r"(?:.*\.)?[0-9-]+|as[0-9]+")
+
+
 def _name(entry: str) -> str:
     """The name that *entry* stands for.  ``*.example.com`` and ``.example.com`` are other ways
-    to write a domain and all below it.
+    to write a domain and all below it.  Raises ``InvalidName``.
     """
-    return names.normalise(entry.removeprefix("*").removeprefix(".") if entry[0] in "*." else entry)
+    name = names.normalise(entry.removeprefix("*").removeprefix("."))
+    if _NO_NAME.fullmatch(name):
+        raise names.InvalidName(entry, "bad-character")
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,11 +179,9 @@ def extended_error(options: bytes) -> str | None:
 
 
 def _words(code: int, text: bytes) -> str:
-    try:
-        name = f" ({dns.edns.EDECode(code).name.replace('_', ' ').capitalize()})"
-    except ValueError:
-        name = ""
+    name = dns.edns.EDECode(code).name.replace("_", " ").lower()
+    known = "" if name == str(code) else f" ({name})"
     # The text is the peer's and ends up on terminals: nothing but printable characters.
     said = text.rstrip(b"\0").decode("utf-8", "replace")[:_EXPLANATION_MAX]
     said = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in said)
-    return f"EDE {code}{name}" + (f": {said}" if said else "")
+    return f"EDE {code}{known}" + (f": {said}" if said else "")

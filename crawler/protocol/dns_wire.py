@@ -255,6 +255,8 @@ def _answer(
         if record_ttl < ttl:
             ttl = record_ttl
         at = end
+    if rdtype == RdType.CNAME and len(found) > 1:
+        raise _Unusual  # RFC 2181 section 10.1: a name has one alias at the most
     return found, chain, ttl, broken, at
 
 

@@ -31,7 +31,7 @@ from crawler.records import (
     TxtLookup,
 )
 from crawler.snapshot import duck, files
-from crawler.snapshot.plan import Connection, Relation
+from crawler.snapshot.plan import Connection, Relation, names
 from crawler.snapshot.seal import Replacement
 from crawler.snapshot.sharding import shard_count
 from crawler.snapshot.store import ScanFolder
@@ -143,9 +143,7 @@ class FolderWork:
         """The targets of one shard of a step, without those whose rows are committed."""
         pass_name, round_ = _pass_and_round(step)
         if self.folder.planned(pass_name, round_) is None:
-            found: list[Any] = [
-                NameTarget(domain=d, question=q) for d in self.domains(shard) for q in Question
-            ]
+            found: list[Any] = names(self.domains(shard))
         else:
             found = self.folder.read_targets(pass_name, round_, target, shard)
         recorded = self._recorded(f"{step}-{shard:05d}", target)

@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,11 +28,10 @@ from crawler.records import Domain
 from crawler.snapshot import list_formats
 from crawler.snapshot.list_formats import Entry
 from crawler.snapshot.schema import schema_of
-from crawler.snapshot.sharding import shard_of
 from crawler.snapshot.suffixes import Suffixes, one_label_more
 
 BUCKETS: Final = 128
-_RUN: Final = 500  # names of a bucket written at a time: all buckets together hold some 30 MB
+_BATCH: Final = 100_000  # names divided into buckets at a time: some 40 MB
 
 EXAMPLES: Final = 5
 """Rejected lines kept for each reason."""
@@ -42,25 +43,24 @@ REASONS: Final = tuple(dict.fromkeys((*names.REASONS, *list_formats.REASONS, *_O
 SCHEMA: Final = schema_of(Domain).remove(0)
 """The columns of a bucket: those of ``domains`` but for the scan id."""
 
-_Staged = tuple[str, str, Entry]
-"""An accepted name, the name of its list, and its entry."""
-
 
 class Staging:
     """Where the acceptable entries of a scan's lists go; a context that opens the buckets."""
 
-    def __init__(self, folder: Path, suffixes: Suffixes) -> None:
+    def __init__(
+        self, folder: Path, suffixes: Suffixes, connection: duckdb.DuckDBPyConnection
+    ) -> None:
         self.staged = 0
         """Acceptable entries so far, repeated names included."""
         self.rejected: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self._suffixes = suffixes
         self._paths = [folder / f"bucket-{n:03d}" for n in range(BUCKETS)]
-        self._waiting: list[list[_Staged]] = [[] for _ in range(BUCKETS)]
+        self._connection = connection
         self._open = ExitStack()
 
     def __enter__(self) -> Staging:
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
         self._writers = [
             self._open.enter_context(
                 pa.ipc.new_stream(self._open.enter_context(pa.OSFile(str(path), "wb")), SCHEMA, options=options)
@@ -69,28 +69,25 @@ class Staging:
         ]  # fmt: skip
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._open:
-            for bucket in range(BUCKETS) if kind is None else ():
-                self._flush(bucket)
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def take(self, list_name: str, entries: Iterable[Entry]) -> None:
         """Stage the acceptable entries of a list and count the others."""
+        rows: list[tuple[str, Entry]] = []
         for entry in entries:
             reason = entry.reason
             if reason is None:
                 try:
-                    name = names.normalise(entry.text)
+                    rows.append((names.normalise(entry.text), entry))
                 except names.InvalidName as invalid:
                     reason = _why(entry.text, invalid.reason)
             if reason is not None:
                 self._reject(list_name, entry, reason)
-                continue
-            bucket = shard_of(name, BUCKETS)
-            waiting = self._waiting[bucket]
-            waiting.append((name, list_name, entry))
-            if len(waiting) == _RUN:
-                self._flush(bucket)
+            elif len(rows) == _BATCH:
+                self._stage(list_name, rows)
+                rows = []
+        self._stage(list_name, rows)
 
     def _reject(self, list_name: str, entry: Entry, reason: str) -> None:
         self.rejected[reason] += 1
@@ -98,23 +95,33 @@ class Staging:
         if len(kept) < EXAMPLES:
             kept.append(f"{list_name}:{entry.line}: {_printable(entry.text)}")
 
-    def _flush(self, bucket: int) -> None:
-        rows = self._waiting[bucket]
-        accepted = [name for name, _, _ in rows]
+    def _stage(self, list_name: str, rows: list[tuple[str, Entry]]) -> None:
+        accepted = [name for name, _ in rows]
         public = list(map(self._suffixes.public_suffix, accepted))
         columns = {
             "domain": accepted,
-            "rank": [entry.rank for _, _, entry in rows],
-            "list": [list_name for _, list_name, _ in rows],
+            "rank": [entry.rank for _, entry in rows],
+            "list": [list_name] * len(rows),
             "tld": [name[name.rfind(".") + 1 :] for name in accepted],
             "public_suffix": public,
             "registrable_domain": list(map(one_label_more, accepted, public)),
-            "tags": [entry.tags for _, _, entry in rows],
-            "original": [None if e.text == name else e.text for name, _, e in rows],
+            "tags": [entry.tags for _, entry in rows],
+            "original": [None if e.text == name else e.text for name, e in rows],
         }
-        self._writers[bucket].write_table(pa.table(columns, SCHEMA))
+        for bucket, table in self._divided(pa.table(columns, SCHEMA)):
+            self._writers[bucket].write_table(table)
         self.staged += len(rows)
-        self._waiting[bucket] = []
+
+    def _divided(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+        """A table cut by bucket, each piece in the order of the table."""
+        keys = pa.table({"domain": table["domain"], "row": pa.array(range(len(table)))})
+        self._connection.register("staging", keys)
+        order = self._connection.sql(
+            "SELECT row, shard_of(domain, $buckets) AS bucket FROM staging ORDER BY bucket, row",
+            params={"buckets": BUCKETS},
+        ).to_arrow_table()
+        self._connection.unregister("staging")
+        yield from runs(table.take(order["row"]), order["bucket"])
 
     # --- once all lists are read
 
@@ -134,6 +141,15 @@ class Staging:
         for path in self._paths:
             with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
                 yield stream.read_all()
+
+
+def runs(table: pa.Table, numbers: pa.ChunkedArray) -> Iterator[tuple[int, pa.Table]]:
+    """A table cut where *numbers*, one for each row, change."""
+    start = 0
+    for value, run in groupby(numbers.to_pylist()):
+        length = sum(1 for _ in run)
+        yield value, table.slice(start, length)
+        start += length
 
 
 def _why(text: str, reason: str) -> str:

@@ -24,7 +24,7 @@ from crawler.records import Domain
 from crawler.snapshot import duck, files, list_formats, list_sources
 from crawler.snapshot.list_formats import Entry
 from crawler.snapshot.list_sources import ListError
-from crawler.snapshot.list_staging import REASONS, Staging
+from crawler.snapshot.list_staging import REASONS, Staging, runs
 from crawler.snapshot.sharding import SHARD_SIZE, shard_count
 from crawler.snapshot.store import ScanFolder
 from crawler.snapshot.suffixes import Suffixes
@@ -119,12 +119,12 @@ def ingest(
         lists = [
             _List.of(s, list_name, scratch / f"stdin-{n}", stdin) for n, s in enumerate(sources)
         ]
-        with Staging(scratch, suffixes) as staging:
-            for list_ in lists:
-                staging.take(list_.name, _entries(list_, scratch))
-        if staging.staged == 0:
-            raise _nothing_accepted(lists, staging.rejected)
         with duck.connect(spill=scratch, memory_limit=memory_limit, threads=threads) as connection:
+            with Staging(scratch, suffixes, connection) as staging:
+                for list_ in lists:
+                    staging.take(list_.name, _entries(list_, scratch))
+            if staging.staged == 0:
+                raise _nothing_accepted(lists, staging.rejected)
             shards = shard_count(staging.count_distinct(), shard_size)
             rows = _write_shards(connection, staging, folder, scan_id, str(seed), shards)
         summary = _summary(lists, staging, rows)
@@ -244,16 +244,8 @@ def _keyed(
 
 def _by_shard(tables: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
     """Tables sorted by shard, one after the other, cut into one table for each shard."""
-
-    def slices() -> Iterator[tuple[int, pa.Table]]:
-        for table in tables:
-            start = 0
-            for shard, run in groupby(table["shard"].to_pylist()):
-                length = sum(1 for _ in run)
-                yield shard, table.slice(start, length)
-                start += length
-
-    for shard, run in groupby(slices(), key=lambda pair: pair[0]):
+    pieces = (piece for table in tables for piece in runs(table, table["shard"]))
+    for shard, run in groupby(pieces, key=lambda pair: pair[0]):
         yield shard, pa.concat_tables([piece for _, piece in run])
 
 

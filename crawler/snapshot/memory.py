@@ -10,7 +10,7 @@ from typing import Any
 
 from crawler.records import Domain
 from crawler.snapshot import duck
-from crawler.snapshot.plan import Connection, Relation
+from crawler.snapshot.plan import Connection, Relation, names
 from crawler.snapshot.rows import from_table, to_table
 from crawler.snapshot.views import open_views
 
@@ -52,8 +52,8 @@ class MemoryWork:
         return [0] if self._targets[step] else []
 
     def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:  # noqa: ARG002
-        """The targets of a step."""
-        return self._targets[step]
+        """The targets of a step; of one that was never planned, every question of the list."""
+        return self._targets[step] if step in self._targets else list(names(self.domains(shard)))
 
     def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:  # noqa: ARG002
         """Keep rows."""

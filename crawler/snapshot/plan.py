@@ -144,6 +144,11 @@ def mark_scope(connection: Connection, planning: Planning) -> None:
 # --- first rounds --------------------------------------------------------------------------
 
 
+def names(domains: Iterable[str]) -> list[NameTarget]:
+    """Three questions about every domain of the list."""
+    return [NameTarget(domain=d, question=q) for d in domains for q in Question]
+
+
 def hosts(connection: Connection, planning: Planning) -> Relation:
     """Every distinct policy host and MX host in scope.
 

@@ -169,7 +169,8 @@ class ScanFolder:
             empty = [cls.table for cls in tables if cls.table not in made]
             self._write_json(self._marker(unit), _marker_text(made, empty))
         except BaseException:
-            for path in written:
+            # The marker first: it may stand although its folder could not be flushed.
+            for path in (self._marker(unit), *written):
                 path.unlink(missing_ok=True)
             raise
 
@@ -189,9 +190,11 @@ class ScanFolder:
         return frozenset(n[:-5] for n in names if n.endswith(".json") and n[0] != ".")
 
     def drop(self, chosen: Callable[[str], bool]) -> None:
-        """Undo the units chosen: the marker first, so that a crash leaves no marker without parts."""
-        for unit in sorted(filter(chosen, self.units())):
+        """Undo the units chosen: markers first, so that a crash leaves no marker without parts."""
+        undone = sorted(filter(chosen, self.units()))
+        for unit in undone:
             self._marker(unit).unlink()
+        if undone:
             files.sync(self.work / "units")
         self.recover(chosen)
 

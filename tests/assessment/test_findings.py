@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crawler.assessment.evidence import DomainEvidence
+from crawler.assessment.evidence import DomainEvidence, HostEvidence
 from crawler.assessment.rules import RULES
 from crawler.records import Tlsa
 from crawler.vocabulary import (
@@ -107,7 +107,7 @@ def dane(outcome: DaneOutcome, *, policy_mx: str = MX1, **lookup: Any) -> Domain
     )
 
 
-ALERTED = {
+ALERTED: dict[str, Any] = {
     "status": IoStatus.HANDSHAKE_ERROR,
     "stage": Stage.TLS,
     "tls_alert": "unrecognized_name",
@@ -461,10 +461,7 @@ WHOLE: dict[str, tuple[DomainEvidence, tuple[str, ...]]] = {
         ("mxm-extra",),
     ),
     "a host beyond the cap": (
-        with_mx(
-            *passing(MX1),
-            mx_host(MX2),
-        ),
+        with_mx(*passing(MX1), HostEvidence(host=MX2)),
         ("mx-unknown",),
     ),
     "no STARTTLS at one of two addresses": (

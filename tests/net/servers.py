@@ -278,7 +278,7 @@ async def fetch(
     """Fetch a policy from *server*."""
     config = replace(world(server.port), limits=limits or Limits())
     client = PolicyClient(config.identity, config.limits)
-    async with Gate(config, OptOut(None)).admit(server.address, "https") as permit:
+    async with Gate(config, OptOut(None), frozenset()).admit(server.address, "https") as permit:
         return await client.fetch(permit, host)
 
 
@@ -288,5 +288,5 @@ async def greet(
     """Greet the MX host that is *server*."""
     config = replace(world(server.port), limits=limits or Limits())
     client = MailClient("probe.example.net", config.limits)
-    async with Gate(config, OptOut(None)).admit(server.address, "smtp") as permit:
+    async with Gate(config, OptOut(None), frozenset()).admit(server.address, "smtp") as permit:
         return await client.converse(permit, host)

@@ -353,7 +353,7 @@ async def test_h07_a_syn_that_nobody_answers() -> None:
         exchange = await fetch(nowhere, limits=QUICK)
         assert trio.current_time() - start == pytest.approx(10, abs=1)
     assert (exchange.status, exchange.stage) == (IoStatus.CONNECTION_TIMEOUT, Stage.CONNECT)
-    assert exchange.http_status is exchange.body is exchange.body_size is None
+    assert (exchange.http_status, exchange.body, exchange.body_size) == (None, None, None)
 
 
 # Closed doors and broken connections.

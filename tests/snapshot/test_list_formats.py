@@ -61,7 +61,7 @@ FORMATS = {
     ),
     "short rows": ("1,a.example\n2\n3,\n4,  \n5,b.example\n", [("a.example", 1), *[("no-domain!", None)] * 3, ("b.example", 5)]),
     "a stray quote": ('1,a.example\n2,"b.example\n3,c.example\n', [("a.example", 1), ("b.example", 2), ("c.example", 3)]),
-    "a carriage return in quotes": ('1,a.example\n2,"b\rc"d\n', [("a.example", 1), ('"b\rc"d', 2)]),
+    "a carriage return in quotes": ('1,a.example\n2,"b\rc"d\n', [("a.example", 1), ("b\rcd", 2)]),
     "empty": ("", []),
     "only comments": ("# nothing\n\n", []),
 }  # fmt: skip

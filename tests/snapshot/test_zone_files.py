@@ -136,7 +136,6 @@ def test_line_numbers_are_those_of_the_file() -> None:
         ("1,example.com", False),
         ("GlobalRank,TldRank,Domain,TLD", False),
         ("# example", False),
-        ("in soa far", False),
     ],
 )
 def test_zone_files_are_told_from_other_lists(line: str, zone: bool) -> None:

@@ -1,7 +1,7 @@
 -- question: How well did the scan itself go: what was tried again, and what timed out?
 -- grain: scan, probe, measure
 -- denominator: attempts of the probe, every one of them a row
--- section: DESIGN section 2, rounds
+-- section: status words of zdns and zgrab2; the rounds in which a scan tries again
 -- by: scan
 with attempts as (
     select scan_id, 'TXT lookups' as probe, 1 as place, attempt, status, blame from txt_lookups

@@ -2,7 +2,7 @@
 -- grain: scan, stratum, fact
 -- denominator: domains of the list for the records and DANE, adopters for the rest; left_out counts
 --   the domains for which the fact is out of the scan's scope
--- section: what the shares above leave open
+-- section: RFC 8461, RFC 8460, RFC 7672; what the other shares leave open
 -- by: scan, tld, rank, mx-operator
 with counted as (
     select

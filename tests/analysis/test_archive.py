@@ -1,0 +1,163 @@
+"""Opening an archive: what counts as one, what is read of it, and what cannot be done to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.archive import PACKAGE, Archive, ArchiveError, BadQuery, NotAnArchive, open_archive
+from analysis.catalogue import find
+from crawler import records, vocabulary
+from crawler.snapshot.schema import schema_of
+from tests.analysis.archive_fixture import KINDS, SCANS, write_archive, write_scan
+
+
+def test_the_columns_used_are_columns_of_the_records(archive: Archive) -> None:
+    """queries/schema.sql states nothing that the crawler's records do not have."""
+    rows = archive.query(
+        "select table_name, column_name from duckdb_columns() where schema_name = 'expected'"
+    ).records()
+    known = {(cls.table, name) for cls in records.TABLES for name in schema_of(cls).names}
+    assert {(row["table_name"], row["column_name"]) for row in rows} <= known
+
+
+def test_every_word_of_a_result_is_explained(archive: Archive) -> None:
+    """reference/words.csv knows each word of the vocabulary that a chart can show."""
+    rows = archive.query("from reference_words").records()
+    known = {(row["column"], row["word"]) for row in rows}
+    lists = {
+        "record_outcome": vocabulary.RecordOutcome,
+        "policy_outcome": vocabulary.PolicyOutcome,
+        "mode": vocabulary.Mode,
+        "sender_outcome": vocabulary.SenderOutcome,
+        "tlsrpt_outcome": vocabulary.TlsRptOutcome,
+        "dane_outcome": vocabulary.DaneOutcome,
+        "mail_outcome": vocabulary.MailOutcome,
+        "certificate_problem": vocabulary.CertificateProblem,
+        "severity": vocabulary.Severity,
+    }
+    assert {(column, str(word)) for column, words in lists.items() for word in words} <= known
+    assert {row["tone"] for row in rows} == {"good", "fair", "bad", "unknown", "plain"}
+
+
+@pytest.mark.parametrize("name", ["mail_operators", "policy_hosts"])
+def test_suffixes_have_two_to_four_labels(name: str) -> None:
+    """The attribution views look up the last two, three and four labels of a name, once each."""
+    lines = (PACKAGE / "reference" / f"{name}.csv").read_text("utf-8").splitlines()[1:]
+    suffixes = [line.split(",")[0] for line in lines if ",address," not in line]
+    assert all(2 <= len(suffix.split(".")) <= 4 for suffix in suffixes)
+    assert len(set(suffixes)) == len(suffixes)
+
+
+def test_several_scans_are_one_dataset(archive: Archive) -> None:
+    """Scans stand in the order of their start."""
+    assert [scan.scan_id for scan in archive.scans] == list(SCANS)
+    (row,) = archive.query("select count(*) as n from domains").records()
+    assert row["n"] == sum(sum(kind.count) for kind in KINDS)
+
+
+def test_an_unsealed_scan_is_read_only_when_asked(tmp_path: Path) -> None:
+    """Without a manifest a scan is not finished."""
+    write_scan(tmp_path, 0, KINDS)
+    write_scan(tmp_path, 1, KINDS, sealed=False)
+    with open_archive(tmp_path) as archive:
+        assert [scan.scan_id for scan in archive.scans] == [SCANS[0]]
+    with open_archive(tmp_path, unsealed=True) as archive:
+        assert {scan.scan_id for scan in archive.scans} == set(SCANS)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere", "there is no such folder"),
+        ("empty", "has no folder scan="),
+        (f"archive/scan={SCANS[0]}", "give the folder above it"),
+        ("unsealed", "has no sealed scan"),
+    ],
+)
+def test_what_is_no_archive_is_refused_with_the_remedy(
+    tmp_path: Path, name: str, says: str
+) -> None:
+    """Place and remedy in one sentence."""
+    (tmp_path / "empty").mkdir()
+    write_archive(tmp_path / "archive", kinds=())
+    write_archive(tmp_path / "unsealed", kinds=(), sealed=False)
+    with pytest.raises(NotAnArchive, match=says), open_archive(tmp_path / name):
+        pass
+
+
+def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
+    """The manifest lists what must be there."""
+    scan = write_scan(tmp_path, 0, KINDS)
+    (scan / "assessments" / "part-0001.parquet").unlink()
+    with (
+        pytest.raises(ArchiveError, match=r"is missing.*copy the scan again"),
+        open_archive(tmp_path),
+    ):
+        pass
+
+
+def test_a_damaged_part_is_noticed(tmp_path: Path) -> None:
+    """Same size, but no Parquet."""
+    scan = write_scan(tmp_path, 0, KINDS)
+    part = scan / "assessments" / "part-0000.parquet"
+    part.write_bytes(bytes(part.stat().st_size))
+    with pytest.raises(ArchiveError, match="cannot be read"), open_archive(tmp_path):
+        pass
+
+
+def test_an_older_scan_without_a_column_or_a_table_reads_as_null(tmp_path: Path) -> None:
+    """Columns and tables are added over the years; old scans stay in the dataset."""
+    scan = write_scan(tmp_path, 0, KINDS)
+    write_scan(tmp_path, 1, KINDS)
+    manifest = json.loads((scan / "manifest.json").read_text("utf-8"))
+    for part in manifest["tables"]["assessments"]["parts"]:
+        path = scan / part["path"]
+        pq.write_table(pq.read_table(path).drop_columns(["policy_lenient"]), path)
+        part["size"] = path.stat().st_size
+    del manifest["tables"]["mail_verdicts"]
+    (scan / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with open_archive(tmp_path) as archive:
+        assert {r["scan_id"] for r in find("strictness").ask(archive).records()} == {SCANS[1]}
+        assert {r["scan_id"] for r in find("mx-certificate-errors").ask(archive).records()} == {
+            SCANS[1]
+        }
+        assert {r["scan_id"] for r in find("health").ask(archive).records()} == set(SCANS)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_text('/etc/hostname')",  # reading another file
+        "select * from read_csv('/etc/passwd')",  # the same as CSV
+        "select * from glob('/*')",  # listing a folder
+        "from '/etc/hostname'",  # a file as a table
+        "from outside",  # a Python variable as a table
+        "copy (select 1) to 'out.csv'",  # writing
+        "create table t as select 1",  # making something
+        "drop view judged",  # removing something
+        "attach 'x.db'",  # another database
+        "load httpfs",  # an extension
+        "install httpfs",  # the same
+        "set enable_external_access = true",  # undoing the lock
+        "select 1; select 2",  # more than one
+        "",  # nothing
+        "selec 1",  # no SQL
+    ],
+)
+def test_sql_from_outside_can_only_read_the_archive(archive: Archive, sql: str) -> None:
+    """One SELECT over the views, nothing else."""
+    outside = [1, 2, 3]
+    with pytest.raises(BadQuery):
+        archive.query_from_outside(sql)
+    assert outside == [1, 2, 3]
+
+
+def test_sql_from_outside_sees_tables_and_views(archive: Archive) -> None:
+    """The views that the questions use are there for everybody."""
+    sql = "select count(*) as n from domain_posture where mx_operator = 'Google' and adopter"
+    (row,) = archive.query_from_outside(sql).records()
+    assert row["n"] == 75 + 80
