@@ -30,7 +30,7 @@ SHOWN_ROWS: Final = 30
 
 SHOWN_FINDINGS: Final = 15
 
-_RFC: Final = re.compile(r"RFC (\d+)(?: §([\d.]*\d))?")
+_RFC: Final = re.compile(r"RFC (\d+)(?: (?:§|section )([\d.]*\d))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

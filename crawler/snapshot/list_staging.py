@@ -81,7 +81,7 @@ class Staging:
                 try:
                     rows.append((names.normalise(entry.text), entry))
                 except names.InvalidName as invalid:
-                    reason = _why(entry.text, invalid.reason)
+                    reason = reason_for(entry.text, invalid.reason)
             if reason is not None:
                 self._reject(list_name, entry, reason)
             elif len(rows) == _BATCH:
@@ -130,17 +130,27 @@ class Staging:
         return sum(pc.count_distinct(bucket["domain"]).as_py() for bucket in self._buckets())
 
     def distinct(self) -> Iterator[pa.Table]:
-        """The buckets, in the order of shards; of each name its first entry."""
+        """The names in the order of buckets, so of shards; of each name its first entry."""
+        gathered: list[pa.Table] = []
         for bucket in self._buckets():
             first: dict[str, int] = {}
             for row, name in enumerate(bucket["domain"].to_pylist()):
                 first.setdefault(name, row)
-            yield bucket if len(first) == len(bucket) else bucket.take(list(first.values()))
+            gathered.append(
+                bucket if len(first) == len(bucket) else bucket.take(list(first.values()))
+            )
+            # The buckets of a short list are handed out together: each costs the caller a query.
+            if sum(map(len, gathered)) >= _BATCH:
+                yield pa.concat_tables(gathered)
+                gathered = []
+        if gathered:
+            yield pa.concat_tables(gathered)
 
     def _buckets(self) -> Iterator[pa.Table]:
         for path in self._paths:
             with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
-                yield stream.read_all()
+                if len(table := stream.read_all()):
+                    yield table
 
 
 def runs(table: pa.Table, numbers: pa.ChunkedArray) -> Iterator[tuple[int, pa.Table]]:
@@ -152,7 +162,7 @@ def runs(table: pa.Table, numbers: pa.ChunkedArray) -> Iterator[tuple[int, pa.Ta
         start += length
 
 
-def _why(text: str, reason: str) -> str:
+def reason_for(text: str, reason: str) -> str:
     """A more telling reason than the one for which a text is no name, where there is one."""
     if any("\udc80" <= c <= "\udcff" for c in text):
         return "not-utf-8"

@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pyarrow as pa
 
 from crawler.records import TABLES, Certificate
@@ -38,7 +39,12 @@ _CERTIFICATE_UNITS: Final = "certificates"
 
 
 def seal(
-    folder: ScanFolder, facts: Facts, *, memory_limit: str = "1GB", threads: int = 2
+    folder: ScanFolder,
+    facts: Facts,
+    *,
+    memory_limit: str = "1GB",
+    threads: int = 2,
+    certificates_per_part: int = CERTIFICATES_PER_PART,
 ) -> Manifest:
     """Close the scan and return its manifest; a sealed scan's manifest is returned as it is.
 
@@ -48,7 +54,9 @@ def seal(
     if folder.sealed:
         return manifest.read(folder.path)
     folder.recover()
-    _deduplicate_certificates(folder, memory_limit, threads)
+    spill = files.make_folder(folder.work / "spill")
+    with duck.connect(spill=spill, memory_limit=memory_limit, threads=threads) as connection:
+        _deduplicate_certificates(folder, connection, certificates_per_part)
     _fill_empty_tables(folder)
     sealed = Manifest(
         facts=manifest.facts_as_json(facts),
@@ -64,44 +72,43 @@ def seal(
 # --- certificates
 
 
-def _deduplicate_certificates(folder: ScanFolder, memory_limit: str, threads: int) -> None:
+def _deduplicate_certificates(
+    folder: ScanFolder, connection: duckdb.DuckDBPyConnection, per_part: int
+) -> None:
     """Bring the certificates down to one row per SHA-256, in the order of the SHA-256.
 
     Every row of one certificate is read out of the same DER, so it does not matter which stays.
     """
-
-    def ours(unit: str) -> bool:
-        return unit.startswith(f"{_CERTIFICATE_UNITS}-")
-
     if folder.read_state(_CERTIFICATE_UNITS) is None:
-        folder.drop(ours)
-        for number, table in enumerate(_distinct(folder, memory_limit, threads)):
+        folder.drop(_is_distinct)
+        for number, table in enumerate(_distinct(folder, connection, per_part)):
             folder.commit(f"{_CERTIFICATE_UNITS}-{number:05d}", {Certificate: table})
         folder.write_state(_CERTIFICATE_UNITS, "one row per sha256")
     for path in folder.parts(Certificate):
-        if not ours(path.name.removeprefix("part-")):
+        if not _is_distinct(path.name.removeprefix("part-")):
             path.unlink()
 
 
-def _distinct(folder: ScanFolder, memory_limit: str, threads: int) -> Iterator[pa.Table]:
+def _is_distinct(unit: str) -> bool:
+    return unit.startswith(f"{_CERTIFICATE_UNITS}-")
+
+
+def _distinct(
+    folder: ScanFolder, connection: duckdb.DuckDBPyConnection, per_part: int
+) -> Iterator[pa.Table]:
     """Distinct certificates in slices of the hash space, so that memory stays bounded."""
-    paths = folder.parts(Certificate)
-    if not paths:
-        return
-    spill = files.make_folder(folder.work / "spill")
-    with duck.connect(spill=spill, memory_limit=memory_limit, threads=threads) as connection:
-        duck.view(connection, Certificate, paths)
-        query = "SELECT count(*) FROM (SELECT DISTINCT sha256 FROM certificates)"
-        (total,) = connection.execute(query).fetchall()[0]
-        slices = max(1, -(-total // CERTIFICATES_PER_PART))
-        for number in range(slices):
-            # SHA-256 is uniform, so equal ranges of its first 32 bits hold about equally many.
-            low, high = (f"{(2**32 * n // slices):08x}" for n in (number, number + 1))
-            yield connection.sql(
-                """SELECT DISTINCT ON (sha256) * FROM certificates
-                   WHERE sha256 >= $low AND ($last OR sha256 < $high) ORDER BY sha256""",
-                params={"low": low, "high": high, "last": number == slices - 1},
-            ).to_arrow_table()
+    duck.view(connection, Certificate, folder.parts(Certificate))
+    query = "SELECT count(*) FROM (SELECT DISTINCT sha256 FROM certificates)"
+    (total,) = connection.execute(query).fetchall()[0]
+    slices = -(-total // per_part)
+    for number in range(slices):
+        # SHA-256 is uniform, so equal ranges of its first 32 bits hold about equally many.
+        low, high = (f"{(2**32 * n // slices):08x}" for n in (number, number + 1))
+        yield connection.sql(
+            """SELECT DISTINCT ON (sha256) * FROM certificates
+               WHERE sha256 >= $low AND ($last OR sha256 < $high) ORDER BY sha256""",
+            params={"low": low, "high": high, "last": number == slices - 1},
+        ).to_arrow_table()
 
 
 # --- what the manifest lists
@@ -120,7 +127,7 @@ def _list_tables(folder: ScanFolder) -> dict[str, ListedTable]:
     for unit in sorted(folder.units()):
         for table, part in folder.made_by(unit).items():
             listed = _listed(f"{table}/part-{unit}.parquet", part)
-            if table != Certificate.table or unit.startswith(f"{_CERTIFICATE_UNITS}-"):
+            if table != Certificate.table or _is_distinct(unit):
                 _check(folder, listed)
                 made[table].append(listed)
     for cls in TABLES:

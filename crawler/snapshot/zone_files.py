@@ -133,9 +133,9 @@ def _record_type(zone: _Zone, line: str) -> str | None:
 def _tokens(zone: _Zone, line: str) -> list[str]:
     kept = []
     for token in _TOKEN.findall(line):
-        if token == "(":  # noqa: S105 - a parenthesis, no password
+        if token == "(":
             zone.depth += 1
-        elif token == ")":  # noqa: S105
+        elif token == ")":
             zone.depth = max(0, zone.depth - 1)
         elif not token.startswith(";"):
             kept.append(token)

@@ -28,3 +28,10 @@ def archive(planted: Path) -> Iterator[Archive]:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two scans of an empty list: every table is there and has no row."""
     return write_archive(tmp_path_factory.mktemp("empty"), kinds=())
+
+
+@pytest.fixture(scope="session")
+def empty_archive(empty: Path) -> Iterator[Archive]:
+    """The archive of empty scans, open."""
+    with open_archive(empty) as opened:
+        yield opened

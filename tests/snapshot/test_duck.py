@@ -20,7 +20,7 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
         parts.write(folder / "p.parquet", Certificate, [certificate()])
     with duck.connect(spill=tmp_path / "spill") as connection:
         duck.view(connection, Certificate, [tmp_path / name / "p.parquet"])
-        assert [(1,)] == connection.execute("SELECT count(*) FROM certificates").fetchall()
+        assert connection.execute("SELECT count(*) FROM certificates").fetchall() == [(1,)]
 
 
 def test_a_table_without_parts_is_an_empty_one_with_its_columns(tmp_path: Path) -> None:

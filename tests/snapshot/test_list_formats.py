@@ -33,14 +33,17 @@ def brief(text: str) -> list[tuple[str, int | None]]:
     return [(f"{e.reason}!" if e.reason else e.text, e.rank) for e in entries(text)]
 
 
+_MAJESTIC = """\
+GlobalRank,TldRank,Domain,TLD,RefSubNets,RefIPs,IDN_Domain,IDN_TLD,PrevGlobalRank,PrevTldRank,PrevRefSubNets,PrevRefIPs
+1,1,google.com,com,496105,2354017,google.com,com,1,1,496103,2353713
+"""
+
 FORMATS = {
     "plain": ("# a list\na.example\n\n  b.example  # note, with a comma\n", [("a.example", None), ("b.example", None)]),
     "plain, a comma in the first comment": ("a.example # x, y\nb.example\n", [("a.example", None), ("b.example", None)]),
     "Tranco": ("1,google.com\r\n2,amazonaws.com\r\n", [("google.com", 1), ("amazonaws.com", 2)]),
     "Umbrella": ("1,com\n2,google.com\n", [("com", 1), ("google.com", 2)]),
-    "Majestic": (
-        "GlobalRank,TldRank,Domain,TLD,RefSubNets,RefIPs,IDN_Domain,IDN_TLD,PrevGlobalRank,PrevTldRank,PrevRefSubNets,PrevRefIPs\n"
-        "1,1,google.com,com,496105,2354017,google.com,com,1,1,496103,2353713\n",
+    "Majestic": (_MAJESTIC,
         [("google.com", 1)],
     ),
     "CrUX": (

@@ -107,5 +107,5 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, limit: int) -> None:
         text=True,
         check=False,
     )
-    assert (1, []) == (ran.returncode, list(tmp_path.iterdir()))
+    assert (ran.returncode, list(tmp_path.iterdir())) == (1, [])
     assert "OSError" in ran.stderr

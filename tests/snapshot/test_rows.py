@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -57,7 +57,7 @@ def test_times_are_utc_whatever_they_came_as() -> None:
 
 
 def test_the_year_9999_of_a_certificate_survives() -> None:
-    far = datetime.max.replace(tzinfo=timezone.utc)
+    far = datetime.max.replace(tzinfo=UTC)
     (back,) = from_table(
         Certificate, to_table(Certificate, [replace(certificate(), not_after=far)])
     )
