@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: how long an example takes is measured in benchmarks.
+settings.register_profile("census", deadline=None)
+settings.load_profile("census")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -22,7 +23,6 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from crawler.protocol import der
@@ -105,7 +105,8 @@ class _Errors(list[str]):
         if source is None:
             return None
         try:
-            return read(source)
+            with unwarned():
+                return read(source)
         except UNREADABLE as error:
             self.append(f"{field}: {printable(str(error))}")
             return None
@@ -141,12 +142,18 @@ def read(octets: bytes) -> CertificateFacts:
 def load(octets: bytes) -> x509.Certificate:
     """The library's view of a certificate; one of ``UNREADABLE`` when it has none.
 
-    It warns of certificates that a later version will refuse (a negative serial number, say).
-    We hold those to be readable for as long as they are, and say so nowhere.
+    What a later version will refuse (a negative serial number, say) is read as long as it can be.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    with unwarned():
         return x509.load_der_x509_certificate(octets)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Keep the library's warnings to itself: what a peer presents is data, and no news of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def date(element: der.Element) -> datetime:

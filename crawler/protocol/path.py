@@ -71,7 +71,8 @@ class Link:
         if self.parsed is None or self.facts.parse_error is not None:
             return True
         try:
-            tuple(self.parsed.extensions)
+            with certificate.unwarned():
+                tuple(self.parsed.extensions)
         except (*certificate.UNREADABLE, x509.DuplicateExtension):
             return True
         return False

@@ -4,8 +4,8 @@ the crawler's DuckDB.
 Reading domain lists::
 
     list_sources   a file, however packed -> lines        list_formats   lines -> entries
-    zone_files     master files (RFC 1035)                lists          entries -> ``domains``
-    suffixes       public suffix list
+    zone_files     master files (RFC 1035)                list_staging   entries -> acceptable names
+    lists          all of it: lists -> ``domains``        suffixes       public suffix list
 
 Rows and files::
 

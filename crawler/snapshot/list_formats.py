@@ -1,6 +1,6 @@
 """The formats that domain lists come in -> entries: a name, its rank, its tags, where it stood.
 
-Recognised by content (TAXONOMY section 5 in the project's notes lists who publishes what):
+Recognised by content, as their publishers write them:
 
 =================  ==============================================================================
 plain text         one name a line, ``#`` comments

@@ -31,6 +31,7 @@ from crawler.snapshot.schema import schema_of
 from crawler.snapshot.suffixes import Suffixes, one_label_more
 
 BUCKETS: Final = 128
+_TOGETHER: Final = 20_000  # names of short buckets handed out at a time: each costs a query
 _BATCH: Final = 100_000  # names divided into buckets at a time: some 40 MB
 
 EXAMPLES: Final = 5
@@ -139,8 +140,7 @@ class Staging:
             gathered.append(
                 bucket if len(first) == len(bucket) else bucket.take(list(first.values()))
             )
-            # The buckets of a short list are handed out together: each costs the caller a query.
-            if sum(map(len, gathered)) >= _BATCH:
+            if sum(map(len, gathered)) >= _TOGETHER:
                 yield pa.concat_tables(gathered)
                 gathered = []
         if gathered:

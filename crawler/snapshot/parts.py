@@ -1,8 +1,8 @@
 """One Parquet part: rows in, a whole file on the disk out, and back.
 
-A part is written beside its final place, flushed, read back to its footer and only then named
-(HOSTILE K12): a Parquet file without a footer is unreadable as a whole, so none may ever stand
-under a final name.  What a part says about itself (rows, size, SHA-256) is taken from the file
+A part is written beside its final place, flushed, read back to its footer and only then named:
+a Parquet file without a footer is unreadable as a whole, so none may ever stand under a final
+name.  What a part says about itself (rows, size, SHA-256) is taken from the file
 as it reads back.  Which parts belong together is ``store``'s business.
 """
 

@@ -14,7 +14,7 @@ from tests.snapshot.samples import certificate
 
 @pytest.mark.parametrize("name", ["a'b", "a[1]b", "a*b", "a?b", 'a"b; DROP TABLE x', "ä {x} %s"])
 def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
-    """Quotes are no SQL and wildcards are no wildcards (HOSTILE P11)."""
+    """Quotes are no SQL and wildcards are no wildcards."""
     for folder in (tmp_path / name, tmp_path / "a1b", tmp_path / "aXb"):
         folder.mkdir()
         parts.write(folder / "p.parquet", Certificate, [certificate()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot.zone_files import delegations, looks_like_zone
@@ -142,11 +142,13 @@ def test_zone_files_are_told_from_other_lists(line: str, zone: bool) -> None:
     assert zone == looks_like_zone([line])
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet='ab.@$;()"\\ \t\n0nsiINS'))
 def test_any_text_ends_in_names_or_reasons(text: str) -> None:
     names(text, origin="se")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.sampled_from(CZDS.split("\n"))))
 def test_the_shortcut_reads_a_line_as_the_full_reader_does(lines: list[str]) -> None:
     """A comment at the end of each line takes the way around the shortcut."""
