@@ -68,9 +68,7 @@ async def open_context(
 ) -> AsyncIterator[Context]:
     """Everything the passes share, while the block runs."""
     rng = random.Random(planning.seed)  # noqa: S311 - retry jitter; ids and ports are the resolver's
-    async with open_resolver(
-        config.dns, cname_hops=config.limits.cname_hops, rng=rng
-    ) as resolver:
+    async with open_resolver(config.dns, cname_hops=config.limits.cname_hops, rng=rng) as resolver:
         for warning in resolver.warnings():
             progress.say(warning)
         yield Context(

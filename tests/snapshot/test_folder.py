@@ -106,7 +106,7 @@ def test_a_later_round_keeps_the_shards_of_the_first(work: FolderWork) -> None:
     def make(connection: plan.Connection) -> plan.Relation:
         values = ", ".join(f"('{t.host}', '{t.address}')" for t in targets)
         return connection.sql(
-            "SELECT host, address, []::VARCHAR[] AS aliases, 0::BIGINT AS attempts, "  # noqa: S608
+            "SELECT host, address, []::VARCHAR[] AS aliases, 0::BIGINT AS attempts, "
             f"prefix_of(address) AS shard_key FROM (VALUES {values}) AS t(host, address)"
         )
 
