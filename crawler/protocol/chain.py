@@ -250,7 +250,8 @@ class ChainJudge:
             )
             policy.verify(leaf.parsed, [o.parsed for o in others if o.parsed is not None])
         except (verification.VerificationError, *certificate.UNREADABLE) as error:
-            return certificate.printable(str(error))
+            # What follows quotes the certificate as Python shows it, which no version promises.
+            return certificate.printable(str(error).partition(" (encountered processing")[0])
         return None
 
 

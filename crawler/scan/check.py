@@ -159,7 +159,7 @@ def show(report: Report, console: Console) -> None:
     """One screen.  Text of peers is never interpreted: it is not shown at all, only names are."""
     judged = report.assessment
     console.print(Text(judged.domain, style="bold"))
-    console.print(Text(f"  {MEANS[judged.sender_outcome]}"))
+    console.print(Text(f"  By MTA-STS alone: {MEANS[judged.sender_outcome]}"))
     table = Table.grid(padding=(0, 2))
     for name, value in _facts(report):
         table.add_row(Text(f"  {name}", style="dim"), Text(value))

@@ -1,0 +1,156 @@
+"""The commands as a user meets them: what they print, how they end, what they leave behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from crawler.cli import main
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demonstration of 60 domains, scanned once for this module."""
+    folder = tmp_path_factory.mktemp("demo")
+    result = run("demo", "--out", str(folder), "--domains", "60")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def run(*arguments: str, **more: Any) -> Result:
+    return CliRunner().invoke(main, list(arguments), **more)
+
+
+def test_demo_compares_itself_with_the_truth(tmp_path: Path) -> None:
+    result = run("demo", "--out", str(tmp_path), "--domains", "40")
+    assert result.exit_code == 0
+    assert "40 of 40 domains agree with the truth" in result.stderr
+    assert Path(result.stdout.strip()).joinpath("manifest.json").is_file()
+
+
+def test_a_sealed_scan_says_so_and_is_left_alone(demo: Path) -> None:
+    (folder,) = (demo / "archive").iterdir()
+    before = (folder / "manifest.json").read_bytes()
+    scan_id = folder.name.removeprefix("scan=")
+    arguments = ["scan", str(demo / "lab" / "domains.csv"), "--out", str(demo / "archive")]
+    result = run(*arguments, "--config", str(demo / "lab" / "lab.toml"), "--scan-id", scan_id)
+    assert result.exit_code == 0
+    assert "sealed already" in result.stderr
+    assert (folder / "manifest.json").read_bytes() == before
+
+
+def test_judging_again_gives_every_judged_row_again(demo: Path) -> None:
+    (folder,) = (demo / "archive").iterdir()
+    judged = ("assessments", "policy_verdicts", "mail_verdicts", "findings_catalogue")
+
+    def rows() -> dict[str, list[dict[str, Any]]]:
+        return {t: sorted(pq.read_table(folder / t).to_pylist(), key=str) for t in judged}
+
+    before = rows()
+    assert all(before.values())
+    result = run("assess", str(demo / "archive"), "--scan-id", folder.name.removeprefix("scan="))
+    assert result.exit_code == 0, result.output
+    assert rows() == before
+    assert not (folder / "_work").exists()
+
+
+def test_the_manifest_names_what_the_scan_rests_on(demo: Path) -> None:
+    (folder,) = (demo / "archive").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["state"] == "sealed"
+    assert manifest["list"]["accepted"] == manifest["tables"]["domains"]["rows"] == 60
+    assert manifest["closed_world"] is True
+    assert {"trust-roots.pem", "public_suffix_list.dat"} <= {f["path"] for f in manifest["files"]}
+
+
+CONFIG = '[net]\nallow_addresses = ["127.0.0.0/8"]\n[dns]\nresolvers = ["127.0.0.1:9"]\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "names"),
+    [
+        ("[dns]\nresolver = []\n", ["unknown key 'resolver'", "[dns]", "resolvers"]),
+        ("[dnss]\n", ["unknown table [dnss]"]),
+        ("[dns]\nqueries_per_second = 0\n", ["queries_per_second", "above 0"]),
+        ("[dns]\nresolvers = []\n", ["resolvers is empty"]),
+        ("[dns]\nresolvers = ['ns.example']\n", ["must be an address"]),
+        ("[retry]\ndelay = 'soon'\n", ["delay", "not a duration"]),
+        ("not toml", ["--config"]),
+        ("", ["[identity]", "ehlo_name", "contact", "url"]),
+        (CONFIG + "[politeness]\nopt_out = 'none.txt'\n", ["none.txt"]),
+        (CONFIG.replace("[dns]", "trust_roots = 'none.pem'\n[dns]"), ["trust_roots", "none.pem"]),
+    ],
+    ids=lambda value: value.splitlines()[-1][:30] if isinstance(value, str) and value else "",
+)
+def test_a_bad_configuration_is_one_sentence_and_writes_nothing(
+    tmp_path: Path, toml: str, names: list[str]
+) -> None:
+    (tmp_path / "scan.toml").write_text(toml)
+    (tmp_path / "list.txt").write_text("example.com\n")
+    result = run(
+        "scan", str(tmp_path / "list.txt"), "--out", str(tmp_path / "archive"),
+        "--config", str(tmp_path / "scan.toml"),
+    )  # fmt: skip
+    assert result.exit_code == 2, result.output
+    assert all(name in result.stderr for name in names), result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "archive").exists()
+
+
+def test_a_list_that_cannot_be_read_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "scan.toml").write_text(CONFIG)
+    result = run(
+        "scan", str(tmp_path / "none.txt"), "--out", str(tmp_path / "archive"),
+        "--config", str(tmp_path / "scan.toml"),
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "none.txt" in result.stderr
+    assert not (tmp_path / "archive").exists()
+
+
+def test_a_resolver_that_does_not_answer_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "scan.toml").write_text(CONFIG + 'timeout = "50ms"\n')
+    (tmp_path / "list.txt").write_text("example.com\n")
+    result = run(
+        "scan", str(tmp_path / "list.txt"), "--out", str(tmp_path / "archive"),
+        "--config", str(tmp_path / "scan.toml"),
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "none answers" in result.stderr
+    assert not (tmp_path / "archive").exists()
+
+
+@pytest.mark.parametrize("scope", ["some", "sample", "sample:0", "sample:2", "all:1"])
+def test_a_scope_that_is_none(tmp_path: Path, scope: str) -> None:
+    result = run("scan", "-", "--out", str(tmp_path / "archive"), "--scope", scope)
+    assert result.exit_code == 2
+    assert "sample:RATE" in result.output
+
+
+def test_an_archive_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "scan.toml").write_text(CONFIG)
+    (tmp_path / "list.txt").write_text("example.com\n")
+    result = run(
+        "scan", str(tmp_path / "list.txt"), "--out", str(tmp_path / "list.txt"),
+        "--config", str(tmp_path / "scan.toml"),
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "is a file" in result.stderr
+
+
+def test_check_of_something_that_is_no_domain() -> None:
+    result = run("check", "not a domain")
+    assert result.exit_code == 2
+    assert "example.com" in result.stderr
+
+
+def test_every_command_explains_itself_and_stands_in_the_readme() -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
+    for name, command in main.commands.items():
+        assert command.help, name
+        assert name in readme, name
