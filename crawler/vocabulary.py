@@ -119,9 +119,8 @@ BLAME_OF_DNS: Final = MappingProxyType(
         DnsStatus.OPTED_OUT: Blame.POLICY,
         DnsStatus.VANTAGE_FAILURE: Blame.VANTAGE,
         # Everything else a recursive resolver says may be its own doing or its upstream's.
-        **{
-            status: Blame.RESOLVER
-            for status in (
+        **dict.fromkeys(
+            (
                 DnsStatus.FORMERR,
                 DnsStatus.SERVFAIL,
                 DnsStatus.NOTIMP,
@@ -136,8 +135,9 @@ BLAME_OF_DNS: Final = MappingProxyType(
                 DnsStatus.TIMEOUT,
                 DnsStatus.TRUNCATED,
                 DnsStatus.MALFORMED,
-            )
-        },
+            ),
+            Blame.RESOLVER,
+        ),
     }
 )
 
