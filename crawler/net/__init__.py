@@ -18,7 +18,7 @@ Conversations with policy hosts and MX hosts, which need a permit of ``politenes
     https           one GET of a policy file
     smtp            greeting, EHLO, STARTTLS, EHLO, QUIT
     tls             a handshake that measures and does not verify
-    conversation    what both record
+    conversation    one deadline over the steps of either, and the connection under it
     failure         exception -> status, the only such map
 
 ``vantage`` looks at this machine and sends nothing.

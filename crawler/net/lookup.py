@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 import trio
@@ -63,38 +64,50 @@ class Asker:
     question has been answered.
     """
 
-    __slots__ = ("answered", "done", "gone", "left", "open", "questions")
+    __slots__ = ("_ahead", "_questions", "answered", "done", "gone", "open")
 
     def __init__(
         self, questions: Iterable[Question], answered: Callable[[Any, Answer], None]
     ) -> None:
-        self.questions: Iterator[Question] = iter(questions)
+        self._questions: Iterator[Question] | None = iter(questions)
+        self._ahead: Question | None = None
         self.answered = answered
         self.open = 0
         """Lookups begun and not answered yet."""
-        self.left = True
-        """Whether there may be questions left."""
         self.gone = False
         """Whether nobody waits for the answers any more."""
         self.done = trio.Event()
 
-    def drained(self) -> None:
-        """No questions are left."""
-        self.left = False
-        if not self.open:
-            self.done.set()
+    def has_more(self) -> bool:
+        """Whether there is a question left; looks one question ahead to find out."""
+        if self._ahead is None and self._questions is not None:
+            self._ahead = next(self._questions, None)
+            if self._ahead is None:
+                self._questions = None
+                self._finish()
+        return self._ahead is not None
+
+    def take(self, limit: int) -> Iterator[Question]:
+        """Up to *limit* questions, after ``has_more`` said that there are some."""
+        assert self._ahead is not None
+        assert self._questions is not None
+        ahead, self._ahead = self._ahead, None
+        return chain((ahead,), islice(self._questions, limit - 1))
 
     def give(self, token: Any, answer: Answer) -> None:
         """Hand over one answer."""
         self.open -= 1
         self.answered(token, answer)
-        if not self.left and not self.open:
+        self._finish()
+
+    def _finish(self) -> None:
+        if not self.open and self._questions is None:
             self.done.set()
 
     def abandon(self) -> None:
         """Nobody waits any more: ask nothing further, and drop the answers still to come."""
-        self.gone, self.left = True, False
-        self.questions = iter(())
+        self.gone = True
+        self._questions = self._ahead = None
         self.answered = _dropped
 
 
@@ -172,8 +185,10 @@ class Lookup:
         """The lookup's answer, given what settled it."""
         status, records, chain, ttl, authenticated, recursion, error = message
         came = resolver is not None
-        ours = status is DnsStatus.VANTAGE_FAILURE
-        return Answer(
+        attempts = self.attempts
+        if not attempts and status is DnsStatus.VANTAGE_FAILURE:
+            attempts = 1  # nothing was sent, but it was a try, and the next row needs its number
+        fields = (
             self.qname,
             self.rdtype,
             status,
@@ -182,10 +197,11 @@ class Lookup:
             chain,
             ttl,
             resolver,
-            max(1, self.attempts) if ours else self.attempts,
+            attempts,
             self.started_at,
             (now - self.began_at) * 1000.0,
             BLAME_OF_DNS[status],
             error,
             recursion if came else None,
         )
+        return tuple.__new__(Answer, fields)  # what Answer(*fields) does, at half the price

@@ -24,6 +24,7 @@ from crawler.net.datagrams import ANSWER_COST, BUFFER_BYTES
 from crawler.net.lookup import Answer, Asker, Question
 from crawler.net.resolver_pool import ResolverPool
 from crawler.net.upstream import ResolverStats
+from crawler.politeness.query_rate import QueryRate
 from crawler.protocol.dns_wire import CNAME_HOPS
 
 __all__ = ["Answer", "Question", "Resolver", "ResolverStats", "open_resolver"]
@@ -98,14 +99,17 @@ async def open_resolver(
     (draft-vixie-dnsext-dns0x20), for resolvers that repeat it.  *entropy*: message ids, which
     must not be guessed.  *clock*: the time of day of ``started_at``; deadlines are on trio's.
 
-    Raises ``ValueError`` for a rate of zero.
+    Raises ``ValueError`` when there is no resolver, or a rate of zero.
     """
     if endpoints is None:
         endpoints = Config(dns=dns).resolver_endpoints()
+    paced = [(endpoint, QueryRate(dns.queries_per_second)) for endpoint in endpoints]
+    if not paced:
+        raise ValueError("no resolver to ask")
     async with trio.open_nursery() as nursery:
         pool = ResolverPool(
             dns,
-            endpoints,
+            paced,
             cname_hops=cname_hops,
             rng=rng or SystemRandom(),
             entropy=entropy,

@@ -15,7 +15,7 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import count, islice
+from itertools import count
 from random import Random
 from typing import Final
 
@@ -24,7 +24,8 @@ import trio
 from crawler.config import Dns, Endpoint
 from crawler.net.lookup import Asker, Lookup
 from crawler.net.upstream import Upstream
-from crawler.protocol.dns_wire import Message, UnencodableName, mixed_case, question
+from crawler.politeness.query_rate import QueryRate
+from crawler.protocol.dns_wire import Message, NameTooLong, mixed_case, question
 from crawler.vocabulary import DnsStatus
 
 TURN: Final = 64
@@ -38,12 +39,12 @@ BACKOFF: Final = 1 / 8
 
 
 class ResolverPool:
-    """Puts the questions of every asker to the resolvers at *endpoints*, within all limits."""
+    """Puts the questions of every asker to the resolvers, each at its own pace."""
 
     def __init__(
         self,
         dns: Dns,
-        endpoints: Sequence[Endpoint],
+        paced: Sequence[tuple[Endpoint, QueryRate]],
         *,
         cname_hops: int,
         rng: Random,
@@ -56,14 +57,14 @@ class ResolverPool:
             Upstream(
                 index,
                 endpoint,
-                per_second=dns.queries_per_second,
+                rate,
                 cname_hops=cname_hops,
                 desk=self,
                 start=start,
                 entropy=entropy,
                 exact_case=random_case,
             )
-            for index, endpoint in enumerate(endpoints)
+            for index, (endpoint, rate) in enumerate(paced)
         ]
         self._tcp = dns.transport == "tcp"
         self._timeout = float(dns.timeout)
@@ -138,7 +139,7 @@ class ResolverPool:
     def _begin(self, now: float) -> None:
         """Begin lookups, a turn at a time, until there is no question, room or pace left."""
         number, without = len(self.upstreams), 0
-        while self._askers and self._open < self._in_flight and without < number:
+        while self._open < self._in_flight and without < number and self._more():
             upstream = self.upstreams[self._turn]
             self._turn = (self._turn + 1) % number
             wanted = min(TURN, self._in_flight - self._open)
@@ -155,41 +156,37 @@ class ResolverPool:
             if channel is not None:
                 channel.flush(now)
 
-    def _fresh(self, limit: int, now: float) -> Iterator[Lookup]:
-        """Up to *limit* new lookups, from the askers in turn."""
-        started_at = self._clock()
-        while limit and self._askers:
-            asker = self._askers[0]
-            left = limit
-            for qname, rdtype, token in islice(asker.questions, limit):
-                left -= 1
-                asker.open += 1
-                self._open += 1
-                try:
-                    wire = question(qname, rdtype)
-                except UnencodableName as problem:
-                    lookup = Lookup(qname, rdtype, b"", token, asker, now, started_at)
-                    self._impossible(lookup, problem, now)
-                    continue
-                if self._random_case:
-                    wire = mixed_case(
-                        wire, int.from_bytes(self._entropy(len(wire) // 8 + 1), "big")
-                    )
-                yield Lookup(qname, rdtype, wire, token, asker, now, started_at)
-            if left == limit:
-                self._askers.popleft()
-                asker.drained()
-            else:
-                self._askers.rotate(-1)
-            limit = left
+    def _more(self) -> bool:
+        """Whether there is a question left; drops the askers that have none."""
+        while self._askers and not self._askers[0].has_more():
+            self._askers.popleft()
+        return bool(self._askers)
 
-    def _impossible(self, lookup: Lookup, problem: UnencodableName, now: float) -> None:
+    def _fresh(self, limit: int, now: float) -> Iterator[Lookup]:
+        """Up to *limit* new lookups, of the asker whose turn it is."""
+        started_at = self._clock()
+        asker = self._askers[0]
+        self._askers.rotate(-1)
+        for qname, rdtype, token in asker.take(limit):
+            asker.open += 1
+            self._open += 1
+            try:
+                wire = question(qname, rdtype)
+            except NameTooLong:
+                lookup = Lookup(qname, rdtype, b"", token, asker, now, started_at)
+                self._impossible(lookup, now)
+                continue
+            if self._random_case:
+                wire = mixed_case(wire, int.from_bytes(self._entropy(len(wire) // 8 + 1), "big"))
+            yield Lookup(qname, rdtype, wire, token, asker, now, started_at)
+
+    def _impossible(self, lookup: Lookup, now: float) -> None:
         """Settle a question that no message can carry, without asking anybody.
 
         A name that is too long cannot exist (RFC 1035 section 2.3.4), so it is as absent as one
         that the DNS denies.
         """
-        absent = Message(DnsStatus.NXDOMAIN, error=f"not asked: {problem}")
+        absent = Message(DnsStatus.NXDOMAIN, error="not asked: longer than a DNS name can be")
         self.settled(lookup, absent, None, now)
 
     # --- what comes of it (the desk of the upstreams) --------------------------------------
@@ -218,9 +215,10 @@ class ResolverPool:
     def _delay(self, lookup: Lookup, failure: Message, now: float) -> float:
         """Seconds until the next try of *lookup*."""
         delay = self._rng.uniform(0, BACKOFF * self._timeout * 2 ** (lookup.tries - 1))
-        if failure.status in _NO_ANSWER and not self._untried(lookup):
-            # A port that is closed or a network that is down says so at once.  It takes a while
-            # to come back, so the same resolver gets the time that silence would have taken.
+        if failure.status in _NOT_NOW and not self._untried(lookup):
+            # A closed port, a network that is down and a resolver that has had enough of us say
+            # so at once.  It takes a while to get over it, so the same resolver is left alone for
+            # the time that silence would have taken.
             delay += max(0.0, lookup.sent_at + self._timeout - now)
         return delay
 
@@ -264,4 +262,4 @@ class ResolverPool:
             self._nap.deadline = min(self._nap.deadline, when)
 
 
-_NO_ANSWER: Final = (DnsStatus.TIMEOUT, DnsStatus.VANTAGE_FAILURE)
+_NOT_NOW: Final = (DnsStatus.TIMEOUT, DnsStatus.VANTAGE_FAILURE, DnsStatus.REFUSED)

@@ -30,7 +30,7 @@ ENOUGH_OPEN: Final = 128
 """Open questions on a TCP connection from which a second one is worth its handshake."""
 
 RESTS_AFTER: Final = 10
-"""Tries in a row without any answer, after which a resolver is no longer trusted with retries."""
+"""Tries in a row that were dropped or refused, after which a resolver is no longer trusted with retries."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,8 +90,8 @@ class Upstream:
         self,
         index: int,
         endpoint: Endpoint,
+        rate: QueryRate,
         *,
-        per_second: float,
         cname_hops: int,
         desk: Desk,
         start: Callable[[Callable[[], Awaitable[None]]], None],
@@ -101,7 +101,7 @@ class Upstream:
         host, port = endpoint
         self.index = index
         self.label = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.rate = QueryRate(per_second)
+        self.rate = rate
         self.stats = ResolverStats(resolver=self.label)
         self.granted: int | None = None
         """Receive buffer of its last UDP socket, octets, as the kernel granted it."""
@@ -119,7 +119,7 @@ class Upstream:
 
     @property
     def resting(self) -> bool:
-        """It has been silent for so long that retries should go elsewhere."""
+        """It has dropped or refused so many tries in a row that retries should go elsewhere."""
         return self._silence >= RESTS_AFTER
 
     # --- asking ----------------------------------------------------------------------------
@@ -130,14 +130,21 @@ class Upstream:
         Where no socket can be had, one question is granted and no channel: to find that out, too,
         is a try, and a scan must not rush through its list without a network.
         """
+        # The pace comes first: without it there is no reason to open anything.
+        granted = self.rate.take(now, wanted)
+        if not granted:
+            return None, 0
         try:
             channel = self._connection() if tcp else self._socket(now)
         except OSError as error:
             self._problem = os.strerror(error.errno) if error.errno else str(error)
-            return None, self.rate.take(now, 1)
-        if channel is None:
-            return None, 0
-        return channel, self.rate.take(now, min(wanted, channel.room))
+            channel, room = None, 1
+        else:
+            room = 0 if channel is None else channel.room
+        if room < granted:
+            self.rate.give_back(granted - room)
+            granted = room
+        return channel, granted
 
     def send(self, lookup: Lookup, channel: Channel | None, now: float) -> None:
         """Send *lookup* on the *channel* that was granted, at its next ``flush``."""
@@ -210,8 +217,8 @@ class Upstream:
         answer = decode(
             message, lookup.qname, lookup.rdtype, lookup.body, cname_hops=self._cname_hops
         )
-        self._silence = 0
         if answer.status in DEFINITE:
+            self._silence = 0
             self.stats.answered += 1
             self.rate.answered(lookup.sent_at)
             self._desk.settled(lookup, answer, self.label, now)
@@ -226,6 +233,7 @@ class Upstream:
             self._silence += 1
             self.rate.troubled(lookup.sent_at, now)
         else:
+            self._silence = 0
             self.rate.answered(lookup.sent_at)
             self.stats.servfail += answer.status is DnsStatus.SERVFAIL
             self.stats.truncated += answer.status is DnsStatus.TRUNCATED

@@ -210,7 +210,7 @@ def _skipped_addresses(target: HostTarget, scan_id: str, entry: str) -> AddressL
     """The row of a host that is left alone; nothing was sent, so no attempt is added."""
     return AddressLookup(
         scan_id=scan_id,
-        attempt=target.address_attempts,
+        attempt=target.address_attempts + 1,
         host=target.host,
         status_ipv4=DnsStatus.OPTED_OUT,
         status_ipv6=DnsStatus.OPTED_OUT,
@@ -221,7 +221,7 @@ def _skipped_addresses(target: HostTarget, scan_id: str, entry: str) -> AddressL
 def _skipped_tlsa(target: HostTarget, scan_id: str, entry: str) -> TlsaLookup:
     return TlsaLookup(
         scan_id=scan_id,
-        attempt=target.tlsa_attempts,
+        attempt=target.tlsa_attempts + 1,
         host=target.host,
         qname=tlsa_qname(target.host),
         **opted_out(entry),

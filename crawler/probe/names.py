@@ -26,7 +26,7 @@ _ASK: Final[Mapping[Asked, tuple[Callable[[str], str], RdType]]] = MappingProxyT
     {
         Asked.MTA_STS: (names.sts_qname, RdType.TXT),
         Asked.TLS_RPT: (names.tlsrpt_qname, RdType.TXT),
-        Asked.MX: (str, RdType.MX),
+        Asked.MX: (str, RdType.MX),  # at the domain itself
     }
 )
 
@@ -102,12 +102,12 @@ def _skipped(target: NameTarget, scan_id: str, entry: str) -> TxtLookup | MxLook
     kind = _KIND.get(target.question)
     if kind is None:
         return MxLookup(
-            scan_id=scan_id, attempt=target.attempts, domain=target.domain, **opted_out(entry)
+            scan_id=scan_id, attempt=target.attempts + 1, domain=target.domain, **opted_out(entry)
         )
     name_of, _ = _ASK[target.question]
     return TxtLookup(
         scan_id=scan_id,
-        attempt=target.attempts,
+        attempt=target.attempts + 1,
         domain=target.domain,
         kind=kind,
         qname=name_of(target.domain),

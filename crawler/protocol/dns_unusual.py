@@ -21,6 +21,7 @@ import dns.rrset
 from crawler.protocol.dns_message import (
     ANSWERED,
     Message,
+    NameTooLong,
     RdType,
     arrange,
     chain_break,
@@ -78,11 +79,16 @@ def to_text(name: dns.name.Name) -> str:
 
 
 def to_wire(name: str) -> bytes:
-    r"""The wire form of a *name* with ``\`` escapes.  Raises ``ValueError`` when it has none."""
+    r"""The wire form of a *name* with ``\` escapes, lower case.
+
+    Raises ``NameTooLong``, and ``ValueError`` for a text that is no name.
+    """
     try:
         return dns.name.from_text(name, dns.name.root).to_digestable()
+    except (dns.name.LabelTooLong, dns.name.NameTooLong):
+        raise NameTooLong(name) from None
     except dns.exception.DNSException as problem:
-        raise ValueError(f"{name[:255]!r} cannot be asked for: {type(problem).__name__}") from None
+        raise ValueError(f"{name!r} is no name: {type(problem).__name__}") from None
 
 
 def _extended_error(parsed: dns.message.Message) -> str | None:

@@ -12,11 +12,10 @@ query), RFC 2181 section 9 (TC).  Ids, sockets, time and trust in the sender are
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from crawler.protocol import dns_unusual
+from crawler.protocol.dns_fields import HEADER_BYTES, READERS, Unusual, rdata_name, read_name
 from crawler.protocol.dns_message import (
     AD,
     ANSWERED,
@@ -24,11 +23,13 @@ from crawler.protocol.dns_message import (
     RA,
     TC,
     Message,
+    NameTooLong,
     RdType,
     arrange,
     chain_break,
     conclude,
     extended_error,
+    nothing,
 )
 from crawler.vocabulary import DnsStatus
 
@@ -37,8 +38,8 @@ __all__ = [
     "EDNS_BYTES",
     "HEADER_BYTES",
     "Message",
+    "NameTooLong",
     "RdType",
-    "UnencodableName",
     "answers",
     "decode",
     "encode_query",
@@ -46,8 +47,6 @@ __all__ = [
     "query_after_id",
     "question",
 ]
-
-HEADER_BYTES: Final = 12  # RFC 1035 section 4.1.1
 
 EDNS_BYTES: Final = 1232  # DNS Flag Day 2020: fits an IPv6 packet of 1280 octets, so no fragments
 
@@ -58,14 +57,9 @@ _ONE_QUESTION: Final = b"\0\1"
 _POINTER_TO_QNAME: Final = b"\xc0\x0c"  # a pointer to octet 12, where the question begins
 
 _OPT_BEGINS: Final = b"\0\0\x29"  # the root, type 41 (RFC 6891 section 6.1.2)
-_NO_CHAIN: Final[list[str]] = []
 
 _COUNTS: Final = struct.Struct("!HHHHH")  # flags and the four section counts, after the id
 _RECORD: Final = struct.Struct("!HHIH")  # type, class, TTL, RDLENGTH, after the owner name
-
-
-class UnencodableName(ValueError):
-    """A name that the DNS cannot express: a label over 63 octets, or 255 octets in all."""
 
 
 # --- asking --------------------------------------------------------------------------------
@@ -77,24 +71,24 @@ _NAME_MAX_OCTETS: Final = 255  # RFC 1035 section 2.3.4
 def question(name: str, rdtype: int) -> bytes:
     r"""The question section for *name* and *rdtype*, class IN (RFC 1035 section 4.1.2).
 
-    *name* is in normal form; ``\`` escapes are understood, "" is the root.  Raises
-    ``UnencodableName`` for a name that no DNS message can carry.  Such names do come up: the
-    prefix ``_smtp._tls.`` can take a domain of legal length over the limit.
+    *name* is in normal form; ``\` escapes are understood, "" is the root.  Raises ``NameTooLong``
+    for a name that no DNS message can carry.  Such names do come up: the prefix ``_smtp._tls.``
+    can take a domain of legal length over the limit.  Raises ``ValueError`` for no name at all.
     """
-    try:
-        if "\\" in name:
-            wire = dns_unusual.to_wire(name)
-        elif name:
-            wire = (
-                b"".join([_LENGTH_OCTET[len(o)] + o for o in name.encode("ascii").split(b".")])
-                + b"\0"
-            )
-        else:
-            wire = b"\0"
-    except (KeyError, ValueError):
-        wire = b""
-    if not 0 < len(wire) <= _NAME_MAX_OCTETS:
-        raise UnencodableName(f"{name[:255]!r} is longer than the DNS can say (RFC 1035 2.3.4)")
+    if "\\" in name:
+        wire = dns_unusual.to_wire(name)
+    elif name:
+        labels = name.encode("ascii").split(b".")
+        try:
+            wire = b"".join([_LENGTH_OCTET[len(label)] + label for label in labels]) + b"\0"
+        except KeyError:
+            if b"" in labels:
+                raise ValueError(f"{name!r} has an empty label") from None
+            raise NameTooLong(name) from None
+    else:
+        wire = b"\0"
+    if len(wire) > _NAME_MAX_OCTETS:
+        raise NameTooLong(name)
     return wire + _TYPE_AND_CLASS[rdtype]
 
 
@@ -124,7 +118,7 @@ def encode_query(
     """A query for *name* and *rdtype* with RD and AD set.
 
     *bufsize* is the largest answer that is welcome over UDP, *do* asks for DNSSEC records.
-    Raises ``UnencodableName``.
+    Raises as ``question`` does.
     """
     return (
         message_id.to_bytes(2, "big")
@@ -163,10 +157,6 @@ def answers(message: bytes, question: bytes, exact_case: bool = False) -> bool:
     return same and message[2] & _QR_OPCODE == _RESPONSE and message[4:6] == _ONE_QUESTION
 
 
-class _Unusual(Exception):
-    """Not an answer that the small reader reads."""
-
-
 def decode(
     message: bytes, qname: str, rdtype: int, body: int, *, cname_hops: int = CNAME_HOPS
 ) -> Message:
@@ -189,8 +179,6 @@ def decode(
                 message, qname, rdtype, at, cname_hops, answer_count
             )
             records = arrange(rdtype, found)
-        else:
-            records, chain, ttl, broken = (), _NO_CHAIN, None, None
         for _ in range(authority_count):
             at = _skip(message, at)
         if (
@@ -206,12 +194,16 @@ def decode(
             if options and rcode not in ANSWERED:
                 explanation = extended_error(options)
             if at != len(message):
-                raise _Unusual
+                raise Unusual
         elif at != len(message):
-            raise _Unusual
-    except (_Unusual, IndexError, struct.error):
+            raise Unusual
+    except (Unusual, IndexError, struct.error):
         return dns_unusual.read(message, qname, rdtype, cname_hops)
-    return conclude(flags, rcode, records, chain, ttl, broken, explanation)
+    if answer_count:
+        return conclude(flags, rcode, records, chain, ttl, broken, explanation)
+    if rcode > 0x0F or explanation:
+        return conclude(flags, rcode, (), (), None, None, explanation)
+    return nothing(flags & (AD | RA | 0x0F))
 
 
 def _answer(
@@ -222,9 +214,9 @@ def _answer(
     Returns the records found, the aliases, the smallest TTL, what ended the chain early, and
     where the section ends.
     """
-    read = _READERS.get(rdtype)
+    read = READERS.get(rdtype)
     if read is None:
-        raise _Unusual
+        raise Unusual
     name, ttl, broken = qname, 0x7FFFFFFF, None
     found: list[Any] = []
     chain: list[str] = []
@@ -232,7 +224,7 @@ def _answer(
         if message.startswith(_POINTER_TO_QNAME, at):
             owner, at = qname, at + 2
         else:
-            owner, at = _name(message, at)
+            owner, at = read_name(message, at)
         kind, rdclass, record_ttl, length = _RECORD.unpack_from(message, at)
         at += 10
         end = at + length
@@ -243,20 +235,20 @@ def _answer(
             or record_ttl > 0x7FFFFFFF
             or broken
         ):
-            raise _Unusual
+            raise Unusual
         if kind == rdtype:
             found.append(read(message, at, end, qname))
         elif kind == RdType.CNAME and not found:
-            name = _rdata_name(message, at, end, qname)
+            name = rdata_name(message, at, end, qname)
             chain.append(name)
             broken = chain_break(chain, qname, hops)
         else:
-            raise _Unusual
+            raise Unusual
         if record_ttl < ttl:
             ttl = record_ttl
         at = end
-    if rdtype == RdType.CNAME and len(found) > 1:
-        raise _Unusual  # RFC 2181 section 10.1: a name has one alias at the most
+    if len(found) > 1 and rdtype == RdType.CNAME:
+        raise Unusual  # RFC 2181 section 10.1: a name has one alias at the most
     return found, chain, ttl, broken, at
 
 
@@ -267,7 +259,7 @@ def _additional(message: bytes, at: int, count: int) -> tuple[int, bytes, int]:
         if message.startswith(_OPT_BEGINS, at):
             _, _, flags, length = _RECORD.unpack_from(message, at + 1)
             if seen:
-                raise _Unusual  # RFC 6891 section 6.1.1: more than one OPT is an error
+                raise Unusual  # RFC 6891 section 6.1.1: more than one OPT is an error
             seen = True
             extended = flags >> 24
             at += 11 + length
@@ -277,9 +269,8 @@ def _additional(message: bytes, at: int, count: int) -> tuple[int, bytes, int]:
     return extended, options, at
 
 
-_SPECIAL: Final = frozenset(
-    {RdType.OPT, 250}
-)  # 250: TSIG, RFC 8945; neither may stand just anywhere
+# OPT, and 250 TSIG (RFC 8945): neither may stand just anywhere.
+_SPECIAL: Final = frozenset({RdType.OPT, 250})
 
 
 def _skip(message: bytes, at: int) -> int:
@@ -289,141 +280,9 @@ def _skip(message: bytes, at: int) -> int:
             at += 1
             break
         if octet > 63:
-            raise _Unusual
+            raise Unusual
         at += 1 + octet
     kind, _, _, length = _RECORD.unpack_from(message, at + 1)
     if kind in _SPECIAL:
-        raise _Unusual
+        raise Unusual
     return at + 11 + int(length)
-
-
-# --- names ---------------------------------------------------------------------------------
-
-# RFC 1035 section 5.1 (master files) gives these a meaning, so in presentation format they are
-# escaped; control octets and those beyond ASCII are written \DDD.
-_PLAIN: Final = bytes(c for c in range(0x21, 0x7F) if c not in b'"().;\\@$')
-_PLAIN_AND_DOT: Final = _PLAIN + b"."
-_TEXT_MAX: Final = 253  # 255 octets on the wire, less the root and one length octet
-
-
-def _name(message: bytes, at: int) -> tuple[str, int]:
-    """The name that begins at *at*, perhaps compressed, and the offset behind it."""
-    labels: list[bytes] = []
-    after = -1
-    limit = at
-    while length := message[at]:
-        if length < 64:
-            labels.append(message[at + 1 : at + 1 + length])
-            at += 1 + length
-        elif length >= 0xC0:
-            if after < 0:
-                after = at + 2
-            at = (length & 0x3F) << 8 | message[at + 1]
-            # RFC 1035 section 4.1.4: a pointer leads to "a prior occurance".  Each has to lead
-            # further back than the last, so there is no loop to get caught in.
-            if at >= limit:
-                raise _Unusual
-            limit = at
-        else:
-            raise _Unusual  # RFC 6891 section 5: the other label types are gone
-    return _text(labels), at + 1 if after < 0 else after
-
-
-def _text(labels: list[bytes]) -> str:
-    joined = b".".join(labels)
-    if (
-        len(joined) > _TEXT_MAX
-        or joined.translate(None, _PLAIN_AND_DOT)
-        or joined.count(b".") >= (len(labels) or 1)  # a dot inside a label
-    ):
-        raise _Unusual
-    return joined.decode("ascii").lower()
-
-
-@lru_cache(maxsize=16_384)  # MX hosts and CDN names: few, and named in most answers of a scan
-def _labels(wire: bytes) -> str | None:
-    """The labels that *wire* is, joined; None when it is anything else, such as a cut-off one."""
-    labels, at, end = [], 0, len(wire)
-    while at < end:
-        length = wire[at]
-        if not 0 < length < 64:
-            return None
-        labels.append(wire[at + 1 : at + 1 + length])
-        at += 1 + length
-    try:
-        return _text(labels) if at == end else None
-    except _Unusual:
-        return None
-
-
-def _rdata_name(message: bytes, at: int, end: int, qname: str) -> str:
-    """The name that record data from *at* to *end* consists of.
-
-    Two forms are read by table look-up: a name in full, and labels followed by a pointer into the
-    question, whose text is known.  An offset into *qname* is the same in text and on the wire,
-    since a length octet stands where the text has a dot.
-    """
-    text = None
-    if end > at and message[end - 1] == 0 and message[end - 2] < 0xC0:
-        text = _labels(message[at : end - 1])
-    elif end - at >= 2 and message[end - 2] >= 0xC0 and "\\" not in qname:
-        offset = ((message[end - 2] & 0x3F) << 8 | message[end - 1]) - HEADER_BYTES
-        if 0 <= offset < len(qname) and (offset == 0 or qname[offset - 1] == "."):
-            text = _labels(message[at : end - 2])
-            if text is not None:
-                text = f"{text}.{qname[offset:]}" if text else qname[offset:]
-    if text is not None and len(text) <= _TEXT_MAX:
-        return text
-    text, stop = _name(message, at)
-    if stop != end:
-        raise _Unusual
-    return text
-
-
-# --- record data ---------------------------------------------------------------------------
-
-
-def _txt(message: bytes, at: int, end: int, _qname: str) -> tuple[bytes, ...]:
-    # RFC 1035 section 3.3.14: "one or more <character-string>s".  Our reading: a record without
-    # any is a fact to keep, not a reason to lose its neighbours; the grammar judges it later.
-    strings = []
-    while at < end:
-        stop = at + 1 + message[at]
-        strings.append(message[at + 1 : stop])
-        at = stop
-    if at != end:
-        raise _Unusual
-    return tuple(strings)
-
-
-def _mx(message: bytes, at: int, end: int, qname: str) -> tuple[int, str]:
-    # RFC 1035 section 3.3.9
-    return message[at] << 8 | message[at + 1], _rdata_name(message, at + 2, end, qname)
-
-
-def _tlsa(message: bytes, at: int, end: int, _qname: str) -> tuple[int, int, int, bytes]:
-    # RFC 6698 section 2.1
-    if end - at < 3:
-        raise _Unusual
-    return message[at], message[at + 1], message[at + 2], message[at + 3 : end]
-
-
-def _octets(wanted: int) -> Callable[[bytes, int, int, str], bytes]:
-    def read(message: bytes, at: int, end: int, _qname: str) -> bytes:
-        if end - at != wanted:
-            raise _Unusual
-        return message[at:end]
-
-    return read
-
-
-_READERS: Final[dict[int, Callable[[bytes, int, int, str], Any]]] = {
-    RdType.A: _octets(4),  # RFC 1035 section 3.4.1
-    RdType.AAAA: _octets(16),  # RFC 3596 section 2.2
-    RdType.CNAME: _rdata_name,
-    RdType.NS: _rdata_name,
-    RdType.PTR: _rdata_name,
-    RdType.MX: _mx,
-    RdType.TXT: _txt,
-    RdType.TLSA: _tlsa,
-}

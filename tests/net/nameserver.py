@@ -88,7 +88,7 @@ class Asked:
         if rdata:
             response.answer.append(dns.rrset.from_text(owner, ttl, "IN", self.rdtype, *rdata))
         if ede is not None:
-            response.use_edns(0, options=[dns.edns.EDEOption(*ede)])
+            response.use_edns(0, options=[dns.edns.EDEOption(dns.edns.EDECode(ede[0]), ede[1])])
         return response.to_wire(max_size=65535)
 
 
