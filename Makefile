@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types floors interop soak bench clean
+.PHONY: help demo test check lint types floors interop soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -43,9 +43,6 @@ interop: $(READY) ## one scan over NSD, unbound, nginx, Postfix and OpenSSL, whe
 
 soak: $(READY) ## slow tests: long generated inputs
 	$(BIN)/python -m pytest -m soak --timeout 3600
-
-bench: $(READY) ## speed, side by side with peers
-	$(BIN)/python -m tests.benchmarks
 
 clean: ## remove what this Makefile made
 	rm -rf $(VENV) demo dist

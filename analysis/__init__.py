@@ -1,6 +1,6 @@
 """From a snapshot on disk to numbers, tables and a page; never from the crawler's code.
 
-The folder that ``sts-crawl`` seals is the only interface (DESIGN section 3).  Read downwards:
+The folder that ``sts-crawl`` seals is the only interface.  Read downwards:
 
 ``cli``        the commands ``sts-report list | ask | build | sql``
 ``report``     which figures make the page, and the page itself; its words are in ``story``

@@ -1,8 +1,7 @@
 """An archive of scans, opened for reading: every table a view, several scans one dataset.
 
 The only module of this package that knows DuckDB and Parquet.  It answers: is this folder an
-archive (DESIGN section 3), which of its scans are sealed, and what does a SELECT over them
-return.  What is worth asking is left to ``catalogue``; what a column means, to the crawler that
+archive, which of its scans are sealed, and what does a SELECT over them return.  What is worth asking is left to ``catalogue``; what a column means, to the crawler that
 wrote it.
 
 Three things hold for every archive that opens:

@@ -1,4 +1,4 @@
-"""The commands ``sts-report list | ask | build | sql`` (DESIGN section 4).
+"""The commands ``sts-report list | ask | build | sql``.
 
 Data goes to standard output and everything else to standard error.  Exit codes: 0 ok, 1 failure,
 2 the command was called wrongly, an archive that is none included.

@@ -315,7 +315,7 @@ class MailVerdict(ChainVerdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """One domain, judged.  DESIGN: a fact out of scope is null, never ``none`` or ``absent``."""
+    """One domain, judged.  A fact out of scope is null, never ``none`` or ``absent``."""
 
     table: ClassVar[str] = "assessments"
     primary_key: ClassVar[tuple[str, ...]] = ("domain",)

@@ -279,7 +279,7 @@ class CertificateProblem(StrEnum):
 
 
 class Severity(StrEnum):
-    """What a finding means for the domain's mail (ours; TAXONOMY's effect letters)."""
+    """What a finding means for the domain's mail (ours)."""
 
     REFUSED = "refused"
     """A sender refuses delivery in mode enforce and reports it in mode testing."""

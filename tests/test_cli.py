@@ -26,6 +26,18 @@ def run(*arguments: str, **more: Any) -> Result:
     return CliRunner().invoke(main, list(arguments), **more)
 
 
+def scan_in(folder: Path, source: str = "list.txt", archive: str = "archive") -> Result:
+    """Scan a list of *folder* with the configuration that lies there."""
+    return run(
+        "scan",
+        str(folder / source),
+        "--out",
+        str(folder / archive),
+        "--config",
+        str(folder / "scan.toml"),
+    )
+
+
 def test_demo_compares_itself_with_the_truth(tmp_path: Path) -> None:
     result = run("demo", "--out", str(tmp_path), "--domains", "40")
     assert result.exit_code == 0
@@ -92,10 +104,7 @@ def test_a_bad_configuration_is_one_sentence_and_writes_nothing(
 ) -> None:
     (tmp_path / "scan.toml").write_text(toml)
     (tmp_path / "list.txt").write_text("example.com\n")
-    result = run(
-        "scan", str(tmp_path / "list.txt"), "--out", str(tmp_path / "archive"),
-        "--config", str(tmp_path / "scan.toml"),
-    )  # fmt: skip
+    result = scan_in(tmp_path)
     assert result.exit_code == 2, result.output
     assert all(name in result.stderr for name in names), result.stderr
     assert result.stdout == ""
@@ -104,10 +113,7 @@ def test_a_bad_configuration_is_one_sentence_and_writes_nothing(
 
 def test_a_list_that_cannot_be_read_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "scan.toml").write_text(CONFIG)
-    result = run(
-        "scan", str(tmp_path / "none.txt"), "--out", str(tmp_path / "archive"),
-        "--config", str(tmp_path / "scan.toml"),
-    )  # fmt: skip
+    result = scan_in(tmp_path, "none.txt")
     assert result.exit_code == 2
     assert "none.txt" in result.stderr
     assert not (tmp_path / "archive").exists()
@@ -116,10 +122,7 @@ def test_a_list_that_cannot_be_read_is_named_and_nothing_is_written(tmp_path: Pa
 def test_a_resolver_that_does_not_answer_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "scan.toml").write_text(CONFIG + 'timeout = "50ms"\n')
     (tmp_path / "list.txt").write_text("example.com\n")
-    result = run(
-        "scan", str(tmp_path / "list.txt"), "--out", str(tmp_path / "archive"),
-        "--config", str(tmp_path / "scan.toml"),
-    )  # fmt: skip
+    result = scan_in(tmp_path)
     assert result.exit_code == 1
     assert "none answers" in result.stderr
     assert not (tmp_path / "archive").exists()
@@ -135,10 +138,7 @@ def test_a_scope_that_is_none(tmp_path: Path, scope: str) -> None:
 def test_an_archive_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "scan.toml").write_text(CONFIG)
     (tmp_path / "list.txt").write_text("example.com\n")
-    result = run(
-        "scan", str(tmp_path / "list.txt"), "--out", str(tmp_path / "list.txt"),
-        "--config", str(tmp_path / "scan.toml"),
-    )  # fmt: skip
+    result = scan_in(tmp_path, archive="list.txt")
     assert result.exit_code == 2
     assert "is a file" in result.stderr
 

@@ -1,4 +1,4 @@
--- The columns that the queries use, as the crawler's records define them (DESIGN section 3).
+-- The columns that the queries use, as the crawler's records define them.
 -- A scan made before a column existed reads as null, and one without a table as empty; a column
 -- that is not listed here is still there for `sts-report sql`.
 

@@ -1,6 +1,6 @@
 """One domain's evidence in, one judged row out.
 
-What the judged columns mean is DESIGN section 3.1.  Nothing here decides anything: the columns
+What the judged columns mean is said in ``JUDGEMENT.md``.  Nothing here decides anything: the columns
 come from ``context``, ``coverage``, ``dane`` and ``outcome``, the findings from ``rules``; most
 domains of a list take the short path of ``quiet``.
 """

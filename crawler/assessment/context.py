@@ -101,7 +101,7 @@ def context_of(evidence: DomainEvidence, registrable: Registrable) -> Context:
 
 
 def _read_record(lookup: TxtLookup | None) -> tuple[RecordOutcome, str | None, tuple[str, ...]]:
-    """RFC 8461 section 3.1, with what DNS said about the name (DESIGN section 3.1)."""
+    """RFC 8461 section 3.1, with what DNS said about the name."""
     if lookup is not None and lookup.status in ABSENCE:
         return RecordOutcome.ABSENT, None, ()
     if lookup is None or lookup.status is not DnsStatus.NOERROR:

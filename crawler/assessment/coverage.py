@@ -29,7 +29,7 @@ class HostState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """MX hosts under a policy; the counts of DESIGN section 3.1.
+    """MX hosts under a policy; the ``mx_`` counts of ``JUDGEMENT.md``.
 
     ``hosts`` are the candidate hosts in the order of the MX answer.  ``total`` is ``None`` when
     it is not known which they are, ``states`` when no policy says anything about them.

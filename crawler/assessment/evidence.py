@@ -39,7 +39,7 @@ class DomainEvidence:
 
     domain: str
     mail_in_scope: bool = True
-    """The scan contacts the domain's MX hosts (DESIGN, "Scope"), if it has any."""
+    """The scan contacts the domain's MX hosts (``JUDGEMENT.md``), if it has any."""
     sts: TxtLookup | None = None
     tlsrpt: TxtLookup | None = None
     mx: MxLookup | None = None

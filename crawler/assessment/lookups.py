@@ -39,7 +39,7 @@ def has_address(lookup: AddressLookup | None) -> bool | None:
 
 
 def shows_sign(sts: TxtLookup | None, tlsrpt: TxtLookup | None) -> bool:
-    """Whether a domain's TXT answers look at all like MTA-STS or TLSRPT (DESIGN, "Scope").
+    """Whether a domain's TXT answers look at all like MTA-STS or TLSRPT.
 
     True when either answer has a string that is or resembles a record of either kind, or when
     either name is an alias.  Resembling is what the rules go by, so no record that they would

@@ -1,8 +1,8 @@
 """The two headline verdicts of a domain: what a sender does, and whether anything is wrong.
 
 ``sender_outcome`` follows RFC 8461 section 5 for a sender with an empty cache and MTA-STS alone;
-``misconfigured`` counts as the 2025 measurement study does.  Both are DESIGN section 3.1, over
-columns that are already judged; how those came about is not asked here.
+``misconfigured`` counts as the 2025 measurement study does.  Both are spelled out in
+``JUDGEMENT.md``, over columns that are already judged; how those came about is not asked here.
 """
 
 from __future__ import annotations

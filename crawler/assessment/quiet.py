@@ -1,4 +1,4 @@
-"""The short path: domains that show nothing at all, most of any list (DESIGN section 2).
+"""The short path: domains that show nothing at all, most of any list.
 
 What is judged of a domain without TXT strings, aliases, fetches and evidence of its MX hosts
 rests on very few values.  So it is judged once for each combination of them, in full, and

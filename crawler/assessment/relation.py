@@ -3,7 +3,7 @@
 The matching itself is RFC 8461 section 4.1 and lives in ``protocol.mx_match``; this is the
 diagnosis that a domain's owner needs once it failed: a forgotten subdomain, another TLD, a slip
 of the keyboard, the other half of the same operator, or a different operator altogether.  The
-classes are those of the published studies (TAXONOMY, "Policy mx against DNS MX").
+classes are those of the 2025 study (doi 10.1145/3730567.3732916).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which outcomes may be different a few minutes later, and are asked again (DESIGN, "Rounds").
+"""Which outcomes may be different a few minutes later, and are asked again.
 
 Asked again: a resolver that could not answer now, a connection that could not be made or was
 dropped early, silence, a greeting that says "not now", and every failure of our own.  Never

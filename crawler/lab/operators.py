@@ -2,7 +2,7 @@
 
 A few large operators serve most domains of the real world, so they do here: MX operators with a
 Pareto-like share, and managed policy hosts whose customers point CNAMEs at them.  The alias
-patterns are those of TAXONOMY section 7, under the lab's own TLD.
+patterns are those of the 2025 study's managed policy hosts, under the lab's own TLD.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class PolicyProvider:
     host_alias: str
     """Target of ``mta-sts.<customer>``."""
     weight: float
-    """Published number of customers, TAXONOMY section 7."""
+    """Published number of customers, from the 2025 study."""
 
 
 PROVIDERS: Final = (

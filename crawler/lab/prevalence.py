@@ -1,6 +1,6 @@
 """How common each scenario is, and what the years do to it.
 
-Shares are conditional on adoption and follow TAXONOMY section 1 (the 2025 study) to the order
+Shares are conditional on adoption and follow the 2025 study (doi 10.1145/3730567.3732916) to the order
 of magnitude; what nobody has published has a small share by guess.  Adoption itself is not
 realistic: 0.08 % of all domains would leave a demonstration with nothing to show, so about 12 %
 adopt here, more among the popular and under .org, as in the study.

@@ -4,7 +4,7 @@ A scenario is written relative to a Policy Domain that is not known yet: ``{doma
 it, ``{policy}`` and the keys of ``mail`` stand for the addresses that the lab gives to its
 hosts, ``{id}`` for the record's id, ``{operator}`` and ``{txt_alias}``/``{host_alias}`` for the
 companies that serve the domain.  ``zone`` is master-file text with owners relative to the
-domain.  ``truth`` is what a person says a correct crawler must find (DESIGN section 3.1); no
+domain.  ``truth`` is what a person says a correct crawler must find; no
 code of the crawler is asked for it.
 
 This module only names the shapes.  ``catalogue`` holds the literals, ``zone`` reads the text,
@@ -176,7 +176,7 @@ ENFORCE_MAX_AGE = 2592000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """The judged columns (DESIGN section 3.1); the defaults are a domain that does all of it right.
+    """The judged columns; the defaults are a domain that does all of it right.
 
     So a literal names only where its domain departs from one that enforces, with one MX host,
     TLS reports and no DANE.

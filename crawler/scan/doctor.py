@@ -272,10 +272,14 @@ async def _canary(
             f"only port {config.net.smtp_port} is ever dialled; name the canary with that port"
         )
         return Check(name, Health.FAIL, sentence)
-    found = await resolver.query(host, RdType.A)
-    if found.status is not DnsStatus.NOERROR:
-        return _public(config, name, f"its address lookup ended in {found.status}")
-    target = MailTarget(host=host, address=str(found.records[0]))
+    try:
+        address = str(ip_address(host))
+    except ValueError:
+        found = await resolver.query(host, RdType.A)
+        if found.status is not DnsStatus.NOERROR:
+            return _public(config, name, f"its address lookup ended in {found.status}")
+        address = str(found.records[0])
+    target = MailTarget(host=host, address=address)
     row, _ = await starttls.probe(target, scan_id="doctor", gate=gate, client=client)
     if row.status is IoStatus.SUCCESS and row.starttls_offered:
         return Check(name, Health.OK, f"greets and offers STARTTLS ({row.tls_version})")

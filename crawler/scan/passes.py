@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crawler.probe import hosts, names, policy, starttls
-from crawler.records import HostTarget, MailTarget, NameTarget, PolicyTarget
+from crawler.records import (
+    AddressLookup,
+    HostTarget,
+    MailTarget,
+    MxLookup,
+    NameTarget,
+    PolicyTarget,
+    TlsaLookup,
+    TxtLookup,
+)
 from crawler.scan.context import Context
 from crawler.scan.destinations import visit
 from crawler.scan.sink import Sink
@@ -34,22 +43,31 @@ class Pass:
 
 
 async def _ask_names(context: Context, targets: Sequence[NameTarget], sink: Sink) -> None:
+    def emit(row: TxtLookup | MxLookup) -> None:
+        sink.emit(row)
+        context.progress.advance("names")
+
     await names.probe(
         targets,
         scan_id=context.scan_id,
         resolver=context.resolver,
         opt_out=context.opt_out,
-        emit=sink.emit,
+        emit=emit,
     )
 
 
 async def _ask_hosts(context: Context, targets: Sequence[HostTarget], sink: Sink) -> None:
+    def emit(row: AddressLookup | TlsaLookup) -> None:
+        sink.emit(row)
+        if isinstance(row, AddressLookup):  # a host's TLSA row is a second one of the same target
+            context.progress.advance("hosts")
+
     await hosts.probe(
         targets,
         scan_id=context.scan_id,
         resolver=context.resolver,
         opt_out=context.opt_out,
-        emit=sink.emit,
+        emit=emit,
     )
 
 

@@ -111,7 +111,8 @@ async def scan(request: Request, progress: Progress) -> Outcome:
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
     archive = _archive(request)
-    folder = _existing(request, archive)
+    identity = None if "-" in request.sources else request.identity()
+    folder = _existing(request, archive, identity)
     if folder is not None and folder.sealed:
         return Outcome(folder=folder, manifest=manifest.read(folder.path), already_sealed=True)
     checks: list[ResolverCheck] = []
@@ -119,7 +120,7 @@ async def scan(request: Request, progress: Progress) -> Outcome:
         checks = await doctor.check_resolvers(request.config)
         doctor.require_resolver(checks)
     if folder is None:
-        folder = _new(request, archive)
+        folder = _new(request, archive, identity)
     else:
         progress.say(f"resuming scan {folder.scan_id}")
     with folder.lock():
@@ -146,17 +147,18 @@ def _archive(request: Request) -> Archive:
     return Archive(request.archive)
 
 
-def _existing(request: Request, archive: Archive) -> ScanFolder | None:
+def _existing(request: Request, archive: Archive, identity: str | None) -> ScanFolder | None:
     """The scan that the request names, or the unsealed one that it equals.
 
-    Standard input cannot be compared before it is read: it is resumed by its id only.
+    Standard input cannot be compared before it is read and has no identity: it is resumed by
+    its id only.
     """
     if request.scan_id is None:
-        return None if "-" in request.sources else archive.unsealed(request.identity())
+        return None if identity is None else archive.unsealed(identity)
     folder = {f.scan_id: f for f in archive.scans()}.get(request.scan_id)
-    if folder is None or folder.sealed or "-" in request.sources:
+    if folder is None or folder.sealed or identity is None:
         return folder
-    if folder.read_state("identity") != request.identity():
+    if folder.read_state("identity") != identity:
         raise RequestError(
             f"scan {request.scan_id} was begun with another list, configuration or scope; "
             "give the same ones to resume it, or another --scan-id to begin a new scan"
@@ -164,11 +166,9 @@ def _existing(request: Request, archive: Archive) -> ScanFolder | None:
     return folder
 
 
-def _new(request: Request, archive: Archive) -> ScanFolder:
+def _new(request: Request, archive: Archive, identity: str | None) -> ScanFolder:
     scan_id = request.scan_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    if "-" in request.sources:
-        return archive.create_scan(scan_id, identity=f"standard input {scan_id}")
-    return archive.create_scan(scan_id, identity=request.identity())
+    return archive.create_scan(scan_id, identity=identity or f"standard input {scan_id}")
 
 
 # --- carrying it out -----------------------------------------------------------------------

@@ -27,7 +27,7 @@ CHECKPOINT_ROWS = 20_000
 
 
 class Sink:
-    """Collects the rows of one unit.  ``emit`` never blocks, so a target's rows stay together."""
+    """Collects the rows of one unit.  ``emit`` never blocks."""
 
     def __init__(self, work: Work, unit: str) -> None:
         self._work = work

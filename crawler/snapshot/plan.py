@@ -1,4 +1,4 @@
-"""What each pass asks next: one query per pass over what earlier passes wrote (DESIGN section 2).
+"""What each pass asks next: one query per pass over what earlier passes wrote.
 
 The first round of a pass is planned by SQL over the views of ``views.py``; a later round asks
 again what ``assessment.transient`` calls transient.  Two questions that are not SQL's are put

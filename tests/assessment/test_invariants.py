@@ -269,7 +269,7 @@ def _shows_bad_certificate(domain: DomainEvidence, row: Assessment) -> bool:
 
 @given(evidence())
 def test_misconfigured_derived_anew(domain: DomainEvidence) -> None:
-    """DESIGN section 3.1, word by word, from the other columns and the verdicts."""
+    """``JUDGEMENT.md``, word by word, from the other columns and the verdicts."""
     row = judged(domain)
     if row.record_outcome is RecordOutcome.UNMEASURED:
         assert row.misconfigured is None
@@ -289,7 +289,7 @@ def test_misconfigured_derived_anew(domain: DomainEvidence) -> None:
 
 @given(evidence())
 def test_sender_outcome_derived_anew(domain: DomainEvidence) -> None:
-    """DESIGN section 3.1: what a word implies for the columns beside it."""
+    """``JUDGEMENT.md``: what a word implies for the columns beside it."""
     row = judged(domain)
     some, none = bool(row.mx_passing), not row.mx_passing
     implied = {

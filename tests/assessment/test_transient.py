@@ -1,4 +1,4 @@
-"""What is asked again: the table of DESIGN section 2, "Rounds"."""
+"""What is asked again: the last section of ``JUDGEMENT.md``."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ FINDINGS = set(
     dane-conflict dane-mismatch dane-unusable dane-insecure
     """.split()  # noqa: SIM905
 )
-"""Every finding that one scan can make (TAXONOMY section 2), written out."""
+"""Every finding that one scan can make, written out."""
 
 SCENARIOS = pytest.mark.parametrize("scenario", CATALOGUE.values(), ids=lambda s: s.name)
 
@@ -147,7 +147,7 @@ def test_hosts_of_the_zone_and_of_the_scenario_are_the_same(scenario: Scenario) 
 
 @SCENARIOS
 def test_only_signless_domains_have_a_truth_out_of_scope(scenario: Scenario) -> None:
-    """A domain with a sign of MTA-STS or TLSRPT is in every scope (DESIGN section 2)."""
+    """A domain with a sign of MTA-STS or TLSRPT is in every scope."""
     sign = any(
         owner in ("_mta-sts", "_smtp._tls") and ("v=" in rdata.lower() or rdtype == "CNAME")
         for owner, rdtype, rdata in lines_of(scenario.zone)

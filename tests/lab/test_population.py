@@ -124,7 +124,7 @@ def share(adopters: list[Placement], *findings: str) -> float:
 def test_prevalences_are_of_the_published_order(
     adopters: list[Placement], findings: tuple[str, ...], published: float
 ) -> None:
-    """Within a factor of three of what the 2025 study counted (TAXONOMY section 1)."""
+    """Within a factor of three of what the 2025 study counted."""
     assert published / 3 < share(adopters, *findings) < published * 3
 
 

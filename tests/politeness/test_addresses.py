@@ -14,7 +14,7 @@ from crawler.politeness.destination import prefix_of
 
 NOBODY: frozenset[str] = frozenset()
 
-# HOSTILE 3.2: the address, and a word of the reason.
+# The address, and a word of the reason.
 REFUSED = [
     ("S01", "127.0.0.1", "loopback"),
     ("S01", "127.255.255.254", "loopback"),

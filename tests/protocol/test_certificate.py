@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_told(animal: str) -> None:
 
 @given(st.data())
 def test_no_mutant_raises(data: st.DataObject) -> None:
-    """HOSTILE H15: any octets, and certificates with any octets changed, cut or put in."""
+    """Any octets, and certificates with any octets changed, cut or put in."""
     octets = bytearray(GOOD)
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(octets)))

@@ -489,7 +489,7 @@ def converse(segments: list[bytes]) -> tuple[SmtpFacts, bytes]:
 
 @given(speech=SPEECH | PLANNED, data=st.data())
 def test_the_facts_do_not_depend_on_segmentation(speech: bytes, data: st.DataObject) -> None:
-    """HOSTILE section 4: the same verdict for every split, octet by octet included."""
+    """The same verdict for every split, octet by octet included."""
     cuts = data.draw(st.lists(st.integers(0, len(speech)), max_size=6).map(sorted))
     edges = [0, *cuts, len(speech)]
     split = [speech[a:b] for a, b in itertools.pairwise(edges)]

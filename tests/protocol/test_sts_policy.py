@@ -201,7 +201,7 @@ def test_a_policy_is_read_field_by_field() -> None:
 
 
 def test_only_empty_lines_are_forgiven() -> None:
-    """DESIGN 3.1: the lenient verdict is the strict one, except that empty lines are skipped."""
+    """The lenient verdict is the strict one, except that empty lines are skipped."""
     assert sts_policy.parse(b"\n\r\n" + GOOD.replace(b"\n", b"\n\n")).lenient
     assert not sts_policy.parse(b"\n" + instead(b"mode", b"mode: x")).lenient
     assert not sts_policy.parse(b"\n").lenient

@@ -84,8 +84,7 @@ class TestHosts:
         assert "mta-sts.b.example" in {t.host for t in found}
 
     def test_the_sample_rate_is_kept_to_and_the_seed_decides_who(self) -> None:
-        many = [row for n in range(400) for row in (rows.domain(f"d{n}.example"),)]
-        work = work_of(*many)
+        many = [rows.domain(f"d{n}.example") for n in range(400)]
 
         def drawn(seed: str) -> set[str]:
             scope = planning(scope=Scope.SAMPLE, sample_rate=0.25, seed=seed)
@@ -93,7 +92,6 @@ class TestHosts:
 
         assert 60 < len(drawn("one")) < 140
         assert drawn("one") == drawn("one") != drawn("two")
-        assert len(work.rows) == 1
 
     @pytest.mark.parametrize(
         "sign",

@@ -1,6 +1,6 @@
 -- Who serves an adopter's policy, as far as DNS shows it.
 --
--- The aliases of both names are followed, the policy host's first (TAXONOMY section 7); the first
+-- The aliases of both names are followed, the policy host's first; the first
 -- that a pattern of reference/policy_hosts.csv knows names the provider.  Without an alias the
 -- address may still tell.  "(no alias)" is not "self": a provider may hand out plain addresses.
 
