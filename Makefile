@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types floors interop soak clean
+.PHONY: help demo test check lint types floors interop soak bench clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -44,5 +44,9 @@ interop: $(READY) ## one scan over NSD, unbound, nginx, Postfix and OpenSSL, whe
 soak: $(READY) ## slow tests: long generated inputs
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
+bench: $(READY) ## the DNS client and the names pass beside their peers, a quarter of an hour
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
+	$(BIN)/python -m tests.benchmarks --out bench.json $(BENCH)
+
 clean: ## remove what this Makefile made
-	rm -rf $(VENV) demo dist
+	rm -rf $(VENV) demo dist bench.json

@@ -9,7 +9,7 @@ Answers that nobody has fetched yet wait in the receive buffer, and what does no
 without a trace.  Stock kernels grant about 200 kB, which 250 answers fill, so the buffer that was
 granted is read back and bounds how many questions may be open.
 
-``receive`` and ``Datagrams.flush`` are the seam for batched system calls (recvmmsg, sendmmsg).
+Sending many at once is ``segments``' business.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import trio
 
 from crawler.config import Endpoint
 from crawler.net.channel import MOST_OPEN, Channel, Owner
 from crawler.net.lookup import Lookup
+from crawler.net.segments import NOT_HERE, Send, send_each, send_segmented
 
 QUESTIONS_PER_SOCKET: Final = 30_000
 SECONDS_PER_SOCKET: Final = 60.0
@@ -94,59 +95,48 @@ def receive(sock: socket.socket) -> list[bytes]:
 
 
 class Datagrams(Channel):
-    """One UDP socket to *endpoint*.  Raises ``OSError`` when none can be had."""
+    """One UDP socket to *endpoint*.  Raises ``OSError`` when none can be had.
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        owner: Owner,
-        *,
-        entropy: Callable[[int], bytes],
-        exact_case: bool,
-        now: float,
-    ) -> None:
-        super().__init__(owner, entropy=entropy, exact_case=exact_case)
+    The other arguments are those of ``Channel``.
+    """
+
+    def __init__(self, endpoint: Endpoint, owner: Owner, *, now: float, **options: Any) -> None:
+        super().__init__(owner, **options)
         self._socket, self.granted = open_socket(endpoint)
         self.limit = max(1, min(MOST_OPEN, self.granted // ANSWER_COST))
         self._until = now + SECONDS_PER_SOCKET
+        self._send: Send = send_segmented
         self._unsent: list[bytes] = []
-        self._blocked = False
         self._writable = trio.Event()
         self.closed = False
 
     @property
     def room(self) -> int:
         """No room while the kernel does not take what is there already."""
-        return 0 if self._blocked else self.limit - len(self.waiting)
+        return 0 if self._unsent else self.limit - len(self.waiting)
 
     def spent(self, now: float) -> bool:
         """Whether the socket has been used long enough, so that its port should change."""
         return self.opened >= QUESTIONS_PER_SOCKET or now >= self._until
 
-    def send(self, lookup: Lookup) -> None:
-        """Ask *lookup* at the next ``flush``."""
-        self._unsent.append(self.open(lookup))
+    def send(self, lookups: Sequence[Lookup], now: float) -> None:
+        """Ask *lookups*, now or as soon as the kernel has room."""
+        self._unsent += self.open(lookups)
+        self._flush(now)
 
-    def flush(self, now: float) -> None:
+    def _flush(self, now: float) -> None:
         """Hand what is unsent to the kernel."""
-        send = self._socket.send
         while self._unsent:
-            sent = 0
             try:
-                for query in self._unsent:
-                    send(query)
-                    sent += 1
+                self._send(self._socket, self._unsent)
             except BlockingIOError:
-                del self._unsent[:sent]
-                self._blocked = True
                 self._writable.set()
                 return
             except OSError as error:
-                del self._unsent[:sent]
-                self._refused(error, now)
-            else:
-                self._unsent.clear()
-        self._blocked = False
+                if self._send is send_segmented and error.errno in NOT_HERE:
+                    self._send = send_each
+                else:
+                    self._refused(error, now)
 
     def _refused(self, error: OSError, now: float) -> None:
         """A datagram was not sent: because of an earlier one's ICMP error, or of its own."""
@@ -189,10 +179,7 @@ class Datagrams(Channel):
             except OSError as error:
                 self._icmp(error, now)
                 datagrams = []
-            for datagram in datagrams:
-                lookup = self.take(datagram)
-                if lookup is not None:
-                    owner.received(lookup, datagram, now)
+            self.hear(datagrams, now)
             owner.news_is_over()
             if len(datagrams) < FEW_ANSWERS and len(self.waiting) > MANY_OPEN:
                 await trio.sleep(COALESCE)
@@ -205,7 +192,7 @@ class Datagrams(Channel):
                 await trio.lowlevel.wait_writable(self._socket)
             except trio.ClosedResourceError:
                 return
-            self.flush(trio.current_time())
+            self._flush(trio.current_time())
             self.owner.news_is_over()
 
     def close(self) -> None:

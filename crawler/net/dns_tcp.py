@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from typing import Final
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import trio
 
 from crawler.config import Endpoint
 from crawler.net.channel import Channel, Owner
 from crawler.net.lookup import Lookup
-from crawler.protocol.dns_wire import HEADER_BYTES
 
 PIPELINE: Final = 2048
 """Questions open on one connection; with more they only queue inside the resolver."""
@@ -28,22 +28,23 @@ IDLE_SECONDS: Final = 10.0
 
 READ_BYTES: Final = 256 * 1024
 
+_LENGTH: Final = struct.Struct("!H")
+
 _CLOSED_BY_US: Final = "closed"
 
 
 class TcpConnection(Channel):
     """One connection to *endpoint*.  Raises ``OSError`` when no socket can be had.
 
+    The other arguments are those of ``Channel``.
     Questions may be sent before it stands.  Once it is closed, by whomever, ``closed`` is true
     and every question still open has been given back as lost.
     """
 
     limit = PIPELINE
 
-    def __init__(
-        self, endpoint: Endpoint, owner: Owner, *, entropy: Callable[[int], bytes], exact_case: bool
-    ) -> None:
-        super().__init__(owner, entropy=entropy, exact_case=exact_case)
+    def __init__(self, endpoint: Endpoint, owner: Owner, **options: Any) -> None:
+        super().__init__(owner, **options)
         family = socket.AF_INET6 if ":" in endpoint[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -59,10 +60,12 @@ class TcpConnection(Channel):
         self.lapsed_at = float("-inf")
         """When the last of the questions that were given up had been sent."""
 
-    def send(self, lookup: Lookup) -> None:
-        """Ask *lookup* at the next ``flush``."""
-        query = self.open(lookup)
-        self._outgoing += len(query).to_bytes(2, "big") + query
+    def send(self, lookups: Sequence[Lookup], now: float) -> None:
+        """Ask *lookups*, now or as soon as the connection stands and the kernel has room."""
+        self._outgoing += b"".join(
+            [_LENGTH.pack(len(query)) + query for query in self.open(lookups)]
+        )
+        self._flush(now)
 
     def overdue(self, sent_before: float) -> Iterator[Lookup]:
         """The questions sent at or before *sent_before*, which are open no longer."""
@@ -70,7 +73,7 @@ class TcpConnection(Channel):
             self.lapsed_at = lookup.sent_at
             yield lookup
 
-    def flush(self, now: float) -> None:
+    def _flush(self, now: float) -> None:
         """Hand what is unsent to the kernel, as far as it takes it."""
         if not self._stands or not self._outgoing:
             return
@@ -113,7 +116,7 @@ class TcpConnection(Channel):
         if failure:
             return os.strerror(failure)
         self._stands = True
-        self.flush(trio.current_time())
+        self._flush(trio.current_time())
         return None
 
     async def _listen(self) -> str:
@@ -143,21 +146,18 @@ class TcpConnection(Channel):
         """Cut *octets* into messages; what is left waits for the rest."""
         now = trio.current_time()
         octets = self._incoming + octets
+        messages: list[bytes] = []
         at, end = 0, len(octets)
         while end - at >= 2:
             length = octets[at] << 8 | octets[at + 1]
             if end - at - 2 < length:
                 break
-            message = octets[at + 2 : at + 2 + length]
+            messages.append(octets[at + 2 : at + 2 + length])
             at += 2 + length
-            if length < HEADER_BYTES:
-                self.owner.junk()
-                continue
-            self.heard_at = now
-            lookup = self.take(message)
-            if lookup is not None:
-                self.owner.received(lookup, message, now)
         self._incoming = octets[at:]
+        if messages:
+            self.heard_at = now
+            self.hear(messages, now)
 
     async def _write(self) -> None:
         while not self.closed:
@@ -167,7 +167,7 @@ class TcpConnection(Channel):
                 await trio.lowlevel.wait_writable(self._socket)
             except trio.ClosedResourceError:
                 return
-            self.flush(trio.current_time())
+            self._flush(trio.current_time())
 
     def close(self, why: str, now: float) -> None:
         """Close the connection; its open questions are lost, and *why* says for what reason."""

@@ -1,4 +1,4 @@
-"""Asking recursive resolvers: ``query`` for one question, ``ask`` for any number of them.
+"""Asking recursive resolvers: ``query`` one question, ``ask`` some, ``settle`` millions.
 
 Everything that the other side may do is a value: an ``Answer`` with a status, never an
 exception.  Politeness is not an option here either: each resolver has its ``QueryRate``, and no
@@ -14,6 +14,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import starmap
 from random import Random, SystemRandom
 from typing import Any
 
@@ -21,38 +22,56 @@ import trio
 
 from crawler.config import Config, Dns, Endpoint
 from crawler.net.datagrams import ANSWER_COST, BUFFER_BYTES
-from crawler.net.lookup import Answer, Asker, Question
+from crawler.net.lookup import Answer, Asker, Lookup
 from crawler.net.resolver_pool import ResolverPool
 from crawler.net.upstream import ResolverStats
 from crawler.politeness.query_rate import QueryRate
-from crawler.protocol.dns_wire import CNAME_HOPS
+from crawler.protocol.dns_wire import CNAME_HOPS, NameTooLong, question
 
-__all__ = ["Answer", "Question", "Resolver", "ResolverStats", "open_resolver"]
+__all__ = ["Answer", "Lookup", "Question", "Resolver", "ResolverStats", "open_resolver"]
+
+Question = tuple[str, int, Any]
+"""A name in normal form, a record type, and a token that comes back with the answer."""
 
 
 class Resolver:
     """The resolvers of a scan; made by ``open_resolver``."""
 
-    def __init__(self, pool: ResolverPool, in_flight: int) -> None:
+    def __init__(self, pool: ResolverPool, dns: Dns) -> None:
         self._pool = pool
-        self._in_flight = in_flight
+        self._in_flight = dns.in_flight
+        self._tcp = dns.transport == "tcp"
 
-    async def ask(
-        self, questions: Iterable[Question], answered: Callable[[Any, Answer], None]
+    async def settle(
+        self, lookups: Iterable[Lookup], settled: Callable[[list[Lookup]], object]
     ) -> None:
-        """Ask every one of *questions*; returns when each has been answered.
+        """Have every one of *lookups* answered; returns when each has been.
 
-        A question is a name in normal form, a type, and a token that comes back with its answer.
-        Questions are taken from the iterable one by one as there is room for them, so it may be
-        endless; *answered* is called as answers arrive, in any order, and must not block.  An
-        exception from either ends the resolver and everything around it: it is our own mistake.
+        Lookups are taken from the iterable one by one as there is room for them, so it may be
+        endless; *settled* gets them back as answers arrive, many at a time and in any order, and
+        must not block.  An exception from either ends the resolver and everything around it: it
+        is our own mistake.
         """
-        asker = Asker(questions, answered)
+        asker = Asker(lookups, settled)
         try:
             self._pool.add(asker)
             await asker.done.wait()
         finally:
             self._pool.withdraw(asker)
+
+    async def ask(
+        self, questions: Iterable[Question], answered: Callable[[Any, Answer], object]
+    ) -> None:
+        """The same for fewer questions: each answer comes alone and as one value.
+
+        *answered* is called with the token of the question, and the answer.
+        """
+
+        def settled(lookups: list[Lookup]) -> None:
+            for lookup in lookups:
+                answered(lookup.token, lookup.answer())
+
+        await self.settle(starmap(_lookup, questions), settled)
 
     async def query(self, name: str, rdtype: int) -> Answer:
         """Ask one question: for *name*, in normal form, and *rdtype*."""
@@ -64,14 +83,16 @@ class Resolver:
         """What has happened so far with each resolver, in the order of the configuration."""
         for upstream in self._pool.upstreams:
             upstream.stats.rate = upstream.rate.current
+            upstream.stats.resting = upstream.resting
         return tuple(upstream.stats for upstream in self._pool.upstreams)
 
     def warnings(self) -> tuple[str, ...]:
         """What whoever runs the scan should know about this machine."""
-        granted = min(
-            (u.granted for u in self._pool.upstreams if u.granted is not None), default=None
-        )
-        if granted is None or granted // ANSWER_COST * len(self._pool.upstreams) >= self._in_flight:
+        if self._tcp:
+            return ()
+        upstreams = self._pool.upstreams
+        granted = min(filter(None, (u.receive_buffer() for u in upstreams)), default=None)
+        if granted is None or granted // ANSWER_COST * len(upstreams) >= self._in_flight:
             return ()
         small = (
             f"the kernel grants a receive buffer of {granted // 1024} KiB, so no more than "
@@ -79,6 +100,13 @@ class Resolver:
             f"sysctl net.core.rmem_max={BUFFER_BYTES} lifts that"
         )
         return (small,)
+
+
+def _lookup(name: str, rdtype: int, token: Any) -> Lookup:
+    try:
+        return Lookup(name, rdtype, question(name, rdtype), token)
+    except NameTooLong:
+        return Lookup(name, rdtype, b"", token)
 
 
 @asynccontextmanager
@@ -118,5 +146,5 @@ async def open_resolver(
             start=nursery.start_soon,
         )
         nursery.start_soon(pool.keep_time)
-        yield Resolver(pool, dns.in_flight)
+        yield Resolver(pool, dns)
         nursery.cancel_scope.cancel()

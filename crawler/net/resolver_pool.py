@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from itertools import count
+from itertools import count, groupby
+from operator import attrgetter
 from random import Random
 from typing import Final
 
 import trio
 
 from crawler.config import Dns, Endpoint
-from crawler.net.lookup import Asker, Lookup
+from crawler.net.lookup import Asker, Beginning, Lookup, Trouble
 from crawler.net.upstream import Upstream
 from crawler.politeness.query_rate import QueryRate
-from crawler.protocol.dns_wire import Message, NameTooLong, mixed_case, question
+from crawler.protocol.dns_wire import Message, mixed_case
 from crawler.vocabulary import DnsStatus
 
-TURN: Final = 64
+TURN: Final = 256
 """Questions that one resolver gets before the next, and one asker before the next."""
 
 GRAIN: Final = 0.005
@@ -58,11 +59,11 @@ class ResolverPool:
                 index,
                 endpoint,
                 rate,
-                cname_hops=cname_hops,
                 desk=self,
                 start=start,
                 entropy=entropy,
                 exact_case=random_case,
+                cname_hops=cname_hops,
             )
             for index, (endpoint, rate) in enumerate(paced)
         ]
@@ -112,8 +113,10 @@ class ResolverPool:
     def _resend(self, now: float) -> None:
         while self._ready:
             lookup = self._ready[0]
-            tcp = self._tcp or lookup.over_tcp
-            for upstream in self._preferred(lookup):
+            trouble = lookup.trouble
+            assert trouble is not None
+            tcp = self._tcp or trouble.over_tcp
+            for upstream in self._preferred(trouble):
                 channel, granted = upstream.grant(now, 1, tcp=tcp)
                 if granted:
                     break
@@ -121,19 +124,17 @@ class ResolverPool:
             else:
                 return
             self._ready.popleft()
-            upstream.send(lookup, channel, now)
-            if channel is not None:
-                channel.flush(now)
+            upstream.again(lookup, trouble, channel, now)
 
-    def _preferred(self, lookup: Lookup) -> list[Upstream]:
-        """The resolvers that the next try of *lookup* may go to, the best first."""
-        if lookup.follow_up is not None:
-            return [self.upstreams[lookup.follow_up]]
+    def _preferred(self, trouble: Trouble) -> list[Upstream]:
+        """The resolvers that the next try may go to, the best first."""
+        if trouble.follow_up is not None:
+            return [self.upstreams[trouble.follow_up]]
         healthy = [upstream for upstream in self.upstreams if not upstream.resting]
         turn, number = self._turn, len(self.upstreams)
         return sorted(
             healthy or self.upstreams,
-            key=lambda u: (lookup.asked >> u.index & 1, (u.index - turn) % number),
+            key=lambda u: (trouble.asked >> u.index & 1, (u.index - turn) % number),
         )
 
     def _begin(self, now: float) -> None:
@@ -149,12 +150,9 @@ class ResolverPool:
                 without += 1
                 continue
             without = 0
-            for lookup in self._fresh(granted, now):
-                granted -= 1
-                upstream.send(lookup, channel, now)
-            upstream.rate.give_back(granted)
-            if channel is not None:
-                channel.flush(now)
+            lookups = self._fresh(granted, now)
+            upstream.rate.give_back(granted - len(lookups))
+            upstream.begin(lookups, channel, now)
 
     def _more(self) -> bool:
         """Whether there is a question left; drops the askers that have none."""
@@ -162,69 +160,85 @@ class ResolverPool:
             self._askers.popleft()
         return bool(self._askers)
 
-    def _fresh(self, limit: int, now: float) -> Iterator[Lookup]:
-        """Up to *limit* new lookups, of the asker whose turn it is."""
-        started_at = self._clock()
+    def _fresh(self, limit: int, now: float) -> list[Lookup]:
+        """Up to *limit* lookups, begun, of the asker whose turn it is."""
         asker = self._askers[0]
         self._askers.rotate(-1)
-        for qname, rdtype, token in asker.take(limit):
-            asker.open += 1
-            self._open += 1
-            try:
-                wire = question(qname, rdtype)
-            except NameTooLong:
-                lookup = Lookup(qname, rdtype, b"", token, asker, now, started_at)
-                self._impossible(lookup, now)
-                continue
-            if self._random_case:
-                wire = mixed_case(wire, int.from_bytes(self._entropy(len(wire) // 8 + 1), "big"))
-            yield Lookup(qname, rdtype, wire, token, asker, now, started_at)
+        lookups = asker.take(limit)
+        self._open += len(lookups)
+        beginning = Beginning(asker, now, self._clock())
+        for lookup in lookups:
+            lookup.beginning = beginning
+        if not all(map(_question, lookups)):
+            self._settle_impossible(lookups, now)
+        if self._random_case:
+            for lookup in lookups:
+                bits = int.from_bytes(self._entropy(len(lookup.question) // 8 + 1), "big")
+                lookup.question = mixed_case(lookup.question, bits)
+        return lookups
 
-    def _impossible(self, lookup: Lookup, now: float) -> None:
-        """Settle a question that no message can carry, without asking anybody.
+    def _settle_impossible(self, lookups: list[Lookup], now: float) -> None:
+        """Take out of *lookups* those that no message can carry, and settle them unasked.
 
         A name that is too long cannot exist (RFC 1035 section 2.3.4), so it is as absent as one
         that the DNS denies.
         """
-        absent = Message(DnsStatus.NXDOMAIN, error="not asked: longer than a DNS name can be")
-        self.settled(lookup, absent, None, now)
+        impossible = [lookup for lookup in lookups if not lookup.question]
+        lookups[:] = [lookup for lookup in lookups if lookup.question]
+        for lookup in impossible:
+            lookup.attempts = 0
+            lookup.settle(_TOO_LONG, None, now)
+        self.settled(impossible)
 
     # --- what comes of it (the desk of the upstreams) --------------------------------------
 
-    def settled(self, lookup: Lookup, message: Message, resolver: str | None, now: float) -> None:
-        """*message*, from *resolver* unless nobody was asked, is the lookup's answer."""
-        self._open -= 1
-        lookup.asker.give(lookup.token, lookup.answer(message, resolver, now))
+    def settled(self, lookups: list[Lookup]) -> None:
+        """*lookups* have been settled: hand them to their askers."""
+        self._open -= len(lookups)
+        for asker, run in groupby(lookups, attrgetter("beginning.asker")):
+            asker.give(list(run))
 
-    def failed(self, lookup: Lookup, failure: Message, resolver: str | None, now: float) -> None:
-        """A try came to nothing: plan the next one, or give up."""
-        lookup.fail(failure, resolver)
-        if lookup.tries < self._tries and not lookup.asker.gone:
-            self._wait(lookup, now + self._delay(lookup, failure, now))
-        elif lookup.failure is not None:
-            self.settled(lookup, lookup.failure, lookup.failed_by, now)
+    def failed(
+        self,
+        lookup: Lookup,
+        upstream: Upstream,
+        failure: Message,
+        resolver: str | None,
+        now: float,
+    ) -> None:
+        """A try with *upstream* came to nothing: plan the next one, or give up."""
+        trouble = _trouble(lookup, upstream)
+        trouble.note(failure, resolver)
+        if trouble.tries < self._tries and not lookup.beginning.asker.gone:
+            self._wait(lookup, now + self._delay(lookup, trouble, failure, now))
+        elif trouble.failure is not None:
+            if trouble.failure.status is DnsStatus.VANTAGE_FAILURE:
+                lookup.attempts = max(lookup.attempts, 1)
+            lookup.settle(trouble.failure, trouble.failed_by, now)
+            self.settled([lookup])
 
     def cut_short(self, lookup: Lookup, upstream: Upstream) -> None:
         """The answer is too long for UDP: the try goes on over TCP, with the same resolver."""
         partial = Message(DnsStatus.TRUNCATED, error="too long for UDP, and no answer over TCP")
-        lookup.fail(partial, upstream.label)
-        lookup.over_tcp = True
-        lookup.follow_up = upstream.index
+        trouble = _trouble(lookup, upstream)
+        trouble.note(partial, upstream.label)
+        trouble.over_tcp = True
+        trouble.follow_up = upstream.index
         self._ready.append(lookup)
 
-    def _delay(self, lookup: Lookup, failure: Message, now: float) -> float:
+    def _delay(self, lookup: Lookup, trouble: Trouble, failure: Message, now: float) -> float:
         """Seconds until the next try of *lookup*."""
-        delay = self._rng.uniform(0, BACKOFF * self._timeout * 2 ** (lookup.tries - 1))
-        if failure.status in _NOT_NOW and not self._untried(lookup):
+        delay = self._rng.uniform(0, BACKOFF * self._timeout * 2 ** (trouble.tries - 1))
+        if failure.status in _NOT_NOW and not self._untried(trouble):
             # A closed port, a network that is down and a resolver that has had enough of us say
             # so at once.  It takes a while to get over it, so the same resolver is left alone for
             # the time that silence would have taken.
             delay += max(0.0, lookup.sent_at + self._timeout - now)
         return delay
 
-    def _untried(self, lookup: Lookup) -> bool:
-        """Whether there is a resolver in health that *lookup* has not been put to."""
-        return any(not u.resting and not lookup.asked >> u.index & 1 for u in self.upstreams)
+    def _untried(self, trouble: Trouble) -> bool:
+        """Whether there is a resolver in health that has not been tried."""
+        return any(not u.resting and not trouble.asked >> u.index & 1 for u in self.upstreams)
 
     # --- time ------------------------------------------------------------------------------
 
@@ -262,4 +276,14 @@ class ResolverPool:
             self._nap.deadline = min(self._nap.deadline, when)
 
 
+_TOO_LONG: Final = Message(DnsStatus.NXDOMAIN, error="not asked: longer than a DNS name can be")
+
+_question: Final = attrgetter("question")
 _NOT_NOW: Final = (DnsStatus.TIMEOUT, DnsStatus.VANTAGE_FAILURE, DnsStatus.REFUSED)
+
+
+def _trouble(lookup: Lookup, upstream: Upstream) -> Trouble:
+    """The trouble that *lookup* is in, which begins with its first try, at *upstream*."""
+    if lookup.trouble is None:
+        lookup.trouble = Trouble(tries=1, asked=1 << upstream.index)
+    return lookup.trouble

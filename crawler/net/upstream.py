@@ -7,17 +7,17 @@ not stay the same; an old one is kept until its last question is settled.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 from crawler.config import Endpoint
 from crawler.net.channel import Channel
-from crawler.net.datagrams import Datagrams
+from crawler.net.datagrams import Datagrams, open_socket
 from crawler.net.dns_tcp import TcpConnection
-from crawler.net.lookup import DEFINITE, Lookup
+from crawler.net.lookup import Lookup, Trouble
 from crawler.politeness.query_rate import QueryRate
-from crawler.protocol.dns_wire import Message, decode
+from crawler.protocol.dns_wire import Message
 from crawler.vocabulary import DnsStatus
 
 UDP_SOCKETS: Final = 64
@@ -57,6 +57,8 @@ class ResolverStats:
     """Messages that answered no open question: late, garbled or forged."""
     rate: float = 0.0
     """Queries per second allowed at the moment."""
+    resting: bool = False
+    """It dropped or refused so many queries in a row that retries go elsewhere if they can."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the manifest."""
@@ -66,11 +68,18 @@ class ResolverStats:
 class Desk(Protocol):
     """Who hears what came of the questions put to a resolver: the pool."""
 
-    def settled(self, lookup: Lookup, message: Message, resolver: str, now: float) -> None:
-        """*message* is a definite answer."""
+    def settled(self, lookups: list[Lookup]) -> None:
+        """*lookups* have been settled; they hold what settled them."""
 
-    def failed(self, lookup: Lookup, failure: Message, resolver: str | None, now: float) -> None:
-        """A try came to nothing; *resolver* is named when it was the one to say so."""
+    def failed(
+        self,
+        lookup: Lookup,
+        upstream: Upstream,
+        failure: Message,
+        resolver: str | None,
+        now: float,
+    ) -> None:
+        """A try with *upstream* came to nothing; *resolver* is named when it said so itself."""
 
     def cut_short(self, lookup: Lookup, upstream: Upstream) -> None:
         """The answer is too long for UDP: the try goes on over TCP, with the same resolver."""
@@ -82,8 +91,8 @@ class Desk(Protocol):
 class Upstream:
     """The resolver at *endpoint*, number *index* of the pool.
 
-    *desk* hears what comes of its questions; *start* runs a task for as long as the pool is open.
-    Also the ``Owner`` of its channels.
+    *desk* hears what comes of its questions; *start* runs a task for as long as the pool is open;
+    the other arguments are those of ``Channel``.  Also the ``Owner`` of its channels.
     """
 
     def __init__(
@@ -92,27 +101,21 @@ class Upstream:
         endpoint: Endpoint,
         rate: QueryRate,
         *,
-        cname_hops: int,
         desk: Desk,
         start: Callable[[Callable[[], Awaitable[None]]], None],
-        entropy: Callable[[int], bytes],
-        exact_case: bool,
+        **options: Any,
     ) -> None:
         host, port = endpoint
         self.index = index
         self.label = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.rate = rate
         self.stats = ResolverStats(resolver=self.label)
-        self.granted: int | None = None
-        """Receive buffer of its last UDP socket, octets, as the kernel granted it."""
         self._silence = 0
         self._problem = ""
         self._endpoint = endpoint
-        self._cname_hops = cname_hops
         self._desk = desk
         self._start = start
-        self._entropy = entropy
-        self._exact_case = exact_case
+        self._options = options
         self._datagrams: list[Datagrams] = []
         self._retired: list[Datagrams] = []
         self._connections: list[TcpConnection] = []
@@ -121,6 +124,15 @@ class Upstream:
     def resting(self) -> bool:
         """It has dropped or refused so many tries in a row that retries should go elsewhere."""
         return self._silence >= RESTS_AFTER
+
+    def receive_buffer(self) -> int | None:
+        """Octets that the kernel grants a UDP socket's receive buffer; None if there is no socket."""
+        try:
+            sock, granted = open_socket(self._endpoint)
+        except OSError:
+            return None
+        sock.close()
+        return granted
 
     # --- asking ----------------------------------------------------------------------------
 
@@ -146,19 +158,30 @@ class Upstream:
             granted = room
         return channel, granted
 
-    def send(self, lookup: Lookup, channel: Channel | None, now: float) -> None:
-        """Send *lookup* on the *channel* that was granted, at its next ``flush``."""
+    def begin(self, lookups: Sequence[Lookup], channel: Channel | None, now: float) -> None:
+        """Send the first query for each of *lookups* on the *channel* that was granted."""
+        for lookup in lookups:
+            lookup.sent_at = now
+            lookup.attempts = 1
+        self._send(lookups, channel, now)
+
+    def again(self, lookup: Lookup, trouble: Trouble, channel: Channel | None, now: float) -> None:
+        """Send a further query for *lookup*, which is in *trouble*."""
         lookup.sent_at = now
-        lookup.asked |= 1 << self.index
-        if lookup.follow_up is None:
-            lookup.tries += 1
-        lookup.follow_up = None
         lookup.attempts += 1
-        self.stats.sent += 1
-        if channel is None:
-            self.unsent(lookup, self._problem, now)
+        trouble.asked |= 1 << self.index
+        if trouble.follow_up is None:
+            trouble.tries += 1
+        trouble.follow_up = None
+        self._send((lookup,), channel, now)
+
+    def _send(self, lookups: Sequence[Lookup], channel: Channel | None, now: float) -> None:
+        self.stats.sent += len(lookups)
+        if channel is not None:
+            channel.send(lookups, now)
         else:
-            channel.send(lookup)
+            for lookup in lookups:
+                self.unsent(lookup, self._problem, now)
 
     def _socket(self, now: float) -> Datagrams | None:
         """A UDP socket with room; None when all are full.  Raises ``OSError``."""
@@ -183,10 +206,7 @@ class Upstream:
         return self._datagrams[-1]
 
     def _open_socket(self, now: float) -> Datagrams:
-        channel = Datagrams(
-            self._endpoint, self, entropy=self._entropy, exact_case=self._exact_case, now=now
-        )
-        self.granted = channel.granted
+        channel = Datagrams(self._endpoint, self, now=now, **self._options)
         self._start(channel.run)
         return channel
 
@@ -199,9 +219,7 @@ class Upstream:
         ):
             return best if best.room > 0 else None
         try:
-            best = TcpConnection(
-                self._endpoint, self, entropy=self._entropy, exact_case=self._exact_case
-            )
+            best = TcpConnection(self._endpoint, self, **self._options)
         except OSError:
             if best is not None and best.room > 0:
                 return best
@@ -212,20 +230,14 @@ class Upstream:
 
     # --- what comes of it ------------------------------------------------------------------
 
-    def received(self, lookup: Lookup, message: bytes, now: float) -> None:
-        """*message* answers *lookup*."""
-        answer = decode(
-            message, lookup.qname, lookup.rdtype, lookup.body, cname_hops=self._cname_hops
-        )
-        if answer.status in DEFINITE:
-            self._silence = 0
-            self.stats.answered += 1
-            self.rate.answered(lookup.sent_at)
-            self._desk.settled(lookup, answer, self.label, now)
-        else:
-            self._indefinite(lookup, answer, now)
+    def settled(self, lookups: list[Lookup]) -> None:
+        """Answers came that settle *lookups*."""
+        self._silence = 0
+        self.stats.answered += len(lookups)
+        self.rate.answered([lookup.sent_at for lookup in lookups])
+        self._desk.settled(lookups)
 
-    def _indefinite(self, lookup: Lookup, answer: Message, now: float) -> None:
+    def indefinite(self, lookup: Lookup, answer: Message, now: float) -> None:
         """An answer came that settles nothing."""
         if answer.status is DnsStatus.REFUSED:
             # The only RCODE by which a resolver speaks of us and not of the name.
@@ -234,14 +246,15 @@ class Upstream:
             self.rate.troubled(lookup.sent_at, now)
         else:
             self._silence = 0
-            self.rate.answered(lookup.sent_at)
+            self.rate.answered([lookup.sent_at])
             self.stats.servfail += answer.status is DnsStatus.SERVFAIL
             self.stats.truncated += answer.status is DnsStatus.TRUNCATED
             self.stats.other_failures += answer.status not in _COUNTED_APART
-        if answer.status is DnsStatus.TRUNCATED and not lookup.over_tcp:
+        cut_short = answer.status is DnsStatus.TRUNCATED
+        if cut_short and not (lookup.trouble and lookup.trouble.over_tcp):
             self._desk.cut_short(lookup, self)
         else:
-            self._desk.failed(lookup, answer, self.label, now)
+            self._desk.failed(lookup, self, answer, self.label, now)
 
     def lost(self, lookup: Lookup, why: str, now: float) -> None:
         """*lookup* was sent, and its answer cannot come any more."""
@@ -255,16 +268,16 @@ class Upstream:
         self.stats.unsent += 1
         self._silence += 1
         failure = Message(DnsStatus.VANTAGE_FAILURE, error=f"no query left for {self.label}: {why}")
-        self._desk.failed(lookup, failure, None, now)
+        self._desk.failed(lookup, self, failure, None, now)
 
     def _no_answer(self, lookup: Lookup, why: str, now: float) -> None:
         self._silence += 1
         self.rate.troubled(lookup.sent_at, now)
-        self._desk.failed(lookup, Message(DnsStatus.TIMEOUT, error=why), None, now)
+        self._desk.failed(lookup, self, Message(DnsStatus.TIMEOUT, error=why), None, now)
 
-    def junk(self) -> None:
-        """A message came that answers no open question."""
-        self.stats.junk += 1
+    def junk(self, messages: int) -> None:
+        """Messages came that answer no open question."""
+        self.stats.junk += messages
 
     def news_is_over(self) -> None:
         """A batch of news is over: close what is done with, and let the pool ask more."""

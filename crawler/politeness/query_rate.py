@@ -12,6 +12,7 @@ counts as dropped, is left to ``net``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 JITTER: Final = 0.02
@@ -42,6 +43,8 @@ FLOOR: Final = 0.01
 """Share of the configured rate that is always tried, or a resolver that is back would never be
 noticed; at least one query a second."""
 
+_NEVER: Final = float("-inf")
+
 
 class QueryRate:
     """The pace of queries to one resolver, at *per_second* when all is well."""
@@ -56,7 +59,7 @@ class QueryRate:
         """Queries per second that are allowed now."""
         self._tokens = self._burst
         self._refilled_at = self._stepped_at = self._sample_began_at = float("nan")
-        self._cut_at = float("-inf")
+        self._cut_at = _NEVER
         self._answered = self._troubled = 0
 
     @property
@@ -89,10 +92,12 @@ class QueryRate:
             self._tokens = min(self._burst, self._tokens + gained)
             self._refilled_at = now
 
-    def answered(self, sent_at: float) -> None:
-        """A query that left at *sent_at* was answered, whatever the answer says of the name."""
-        if sent_at >= self._cut_at:
-            self._answered += 1
+    def answered(self, sent_at: Sequence[float]) -> None:
+        """The queries that left at these times were answered, whatever is said of the names."""
+        if self._cut_at == _NEVER:
+            self._answered += len(sent_at)
+        else:
+            self._answered += sum(at >= self._cut_at for at in sent_at)
 
     def troubled(self, sent_at: float, now: float) -> None:
         """A query that left at *sent_at* was dropped or refused, as is known at *now*.

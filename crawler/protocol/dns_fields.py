@@ -32,17 +32,15 @@ _TEXT_MAX: Final = 253  # 255 octets on the wire, less the root and one length o
 
 def read_name(message: bytes, at: int) -> tuple[str, int]:
     """The name that begins at *at*, perhaps compressed, and the offset behind it."""
-    labels: list[bytes] = []
-    after = -1
-    limit = at
+    begin = limit = at
+    octets, after = b"", 0
     while length := message[at]:
         if length < 64:
-            labels.append(message[at + 1 : at + 1 + length])
             at += 1 + length
         elif length >= 0xC0:
-            if after < 0:
-                after = at + 2
-            at = (length & 0x3F) << 8 | message[at + 1]
+            octets += message[begin:at]
+            after = after or at + 2
+            begin = at = (length & 0x3F) << 8 | message[at + 1]
             # RFC 1035 section 4.1.4: a pointer leads to "a prior occurance".  Each has to lead
             # further back than the last, so there is no loop to get caught in.
             if at >= limit:
@@ -50,54 +48,31 @@ def read_name(message: bytes, at: int) -> tuple[str, int]:
             limit = at
         else:
             raise Unusual  # RFC 6891 section 5: the other label types are gone
-    return _text(labels), at + 1 if after < 0 else after
+    text = _text(octets + message[begin:at])
+    if text is None:
+        raise Unusual
+    return text, after or at + 1
 
 
-def _text(labels: list[bytes]) -> str:
+@lru_cache(maxsize=16_384)  # MX hosts and CDN names: few, and named in most answers of a scan
+def _text(octets: bytes) -> str | None:
+    """The name that *octets*, its labels, are as text; None when there is anything unusual in it."""
+    labels, at = [], 0
+    while at < len(octets):
+        labels.append(octets[at + 1 : at + 1 + octets[at]])
+        at += 1 + octets[at]
     joined = b".".join(labels)
     if (
         len(joined) > _TEXT_MAX
         or joined.translate(None, _PLAIN_AND_DOT)
         or joined.count(b".") >= (len(labels) or 1)  # a dot inside a label
     ):
-        raise Unusual
+        return None
     return joined.decode("ascii").lower()
 
 
-@lru_cache(maxsize=16_384)  # MX hosts and CDN names: few, and named in most answers of a scan
-def _labels(wire: bytes) -> str | None:
-    """The labels that *wire* is, joined; None when it is anything else, such as a cut-off one."""
-    labels, at, end = [], 0, len(wire)
-    while at < end:
-        length = wire[at]
-        if not 0 < length < 64:
-            return None
-        labels.append(wire[at + 1 : at + 1 + length])
-        at += 1 + length
-    try:
-        return _text(labels) if at == end else None
-    except Unusual:
-        return None
-
-
-def rdata_name(message: bytes, at: int, end: int, qname: str) -> str:
-    """The name that record data from *at* to *end* consists of.
-
-    Two forms are read by table look-up: a name in full, and labels followed by a pointer into the
-    question, whose text is known.  An offset into *qname* is the same in text and on the wire,
-    since a length octet stands where the text has a dot.
-    """
-    text = None
-    if end > at and message[end - 1] == 0 and message[end - 2] < 0xC0:
-        text = _labels(message[at : end - 1])
-    elif end - at >= 2 and message[end - 2] >= 0xC0 and "\\" not in qname:
-        offset = ((message[end - 2] & 0x3F) << 8 | message[end - 1]) - HEADER_BYTES
-        if 0 <= offset < len(qname) and (offset == 0 or qname[offset - 1] == "."):
-            text = _labels(message[at : end - 2])
-            if text is not None:
-                text = f"{text}.{qname[offset:]}" if text else qname[offset:]
-    if text is not None and len(text) <= _TEXT_MAX:
-        return text
+def rdata_name(message: bytes, at: int, end: int) -> str:
+    """The name that record data from *at* to *end* consists of."""
     text, stop = read_name(message, at)
     if stop != end:
         raise Unusual
@@ -107,7 +82,7 @@ def rdata_name(message: bytes, at: int, end: int, qname: str) -> str:
 # --- record data ---------------------------------------------------------------------------
 
 
-def _txt(message: bytes, at: int, end: int, _qname: str) -> tuple[bytes, ...]:
+def _txt(message: bytes, at: int, end: int) -> tuple[bytes, ...]:
     # RFC 1035 section 3.3.14: "one or more <character-string>s".  Our reading: a record without
     # any is a fact to keep, not a reason to lose its neighbours; the grammar judges it later.
     strings = []
@@ -120,20 +95,23 @@ def _txt(message: bytes, at: int, end: int, _qname: str) -> tuple[bytes, ...]:
     return tuple(strings)
 
 
-def _mx(message: bytes, at: int, end: int, qname: str) -> tuple[int, str]:
+def _mx(message: bytes, at: int, end: int) -> tuple[int, str]:
     # RFC 1035 section 3.3.9
-    return message[at] << 8 | message[at + 1], rdata_name(message, at + 2, end, qname)
+    host, stop = read_name(message, at + 2)
+    if stop != end:
+        raise Unusual
+    return message[at] << 8 | message[at + 1], host
 
 
-def _tlsa(message: bytes, at: int, end: int, _qname: str) -> tuple[int, int, int, bytes]:
+def _tlsa(message: bytes, at: int, end: int) -> tuple[int, int, int, bytes]:
     # RFC 6698 section 2.1
     if end - at < 3:
         raise Unusual
     return message[at], message[at + 1], message[at + 2], message[at + 3 : end]
 
 
-def _octets(wanted: int) -> Callable[[bytes, int, int, str], bytes]:
-    def read(message: bytes, at: int, end: int, _qname: str) -> bytes:
+def _octets(wanted: int) -> Callable[[bytes, int, int], bytes]:
+    def read(message: bytes, at: int, end: int) -> bytes:
         if end - at != wanted:
             raise Unusual
         return message[at:end]
@@ -141,7 +119,7 @@ def _octets(wanted: int) -> Callable[[bytes, int, int, str], bytes]:
     return read
 
 
-READERS: Final[dict[int, Callable[[bytes, int, int, str], Any]]] = {
+READERS: Final[dict[int, Callable[[bytes, int, int], Any]]] = {
     RdType.A: _octets(4),  # RFC 1035 section 3.4.1
     RdType.AAAA: _octets(16),  # RFC 3596 section 2.2
     RdType.CNAME: rdata_name,

@@ -29,10 +29,12 @@ _UNICODE_MAX: Final = 4 * NAME_MAX
 # hosts, such as "_mta-sts" (RFC 8552).  Wilder octets are legal in the DNS (RFC 2181 section
 # 11), but no name that this survey asks for has them.
 _LABEL: Final = re.compile(r"[a-z0-9_-]+")
-_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+")
 
 # RFC 1123 section 2.1: "a valid host name can never have the dotted-decimal form #.#.#.#".
 _DOTTED_DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+_NAME: Final = re.compile(
+    rf"(?!{_DOTTED_DECIMAL.pattern}\Z)[a-z0-9_-]{{1,63}}(?:\.[a-z0-9_-]{{1,63}})*+"
+)
 _OTHER_ADDRESS: Final = re.compile(r"\[.*\]|[0-9a-f.]*+(?::[0-9a-f.]*+){2,}+", re.DOTALL)
 
 REASONS: Final = (
@@ -66,7 +68,7 @@ def normalise(text: str) -> str:
     """
     # isascii comes first: lower() turns the Kelvin sign into an ASCII letter.
     name = text.lower().removesuffix(".") if text.isascii() else _to_ascii(text)
-    if len(name) <= NAME_MAX and _NAME.fullmatch(name) and not _DOTTED_DECIMAL.fullmatch(name):
+    if len(name) <= NAME_MAX and _NAME.fullmatch(name):
         return name
     raise InvalidName(text, _reason(name))
 

@@ -10,6 +10,7 @@ from crawler.net.resolver import Resolver
 from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
+from crawler.scan.health import Health
 from crawler.scan.progress import Progress
 from crawler.snapshot.plan import Planning
 from crawler.snapshot.work import Work
@@ -27,6 +28,7 @@ class Context:
     opt_out: OptOut
     policy_client: PolicyClient
     mail_client: MailClient
+    health: Health
     progress: Progress
 
     @property

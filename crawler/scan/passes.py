@@ -42,10 +42,10 @@ class Pass:
     """So that the slow end of one shard overlaps with the next; rows in memory grow with it."""
 
 
-async def _ask_names(context: Context, targets: Sequence[NameTarget], sink: Sink) -> None:
-    def emit(row: TxtLookup | MxLookup) -> None:
-        sink.emit(row)
-        context.progress.advance("names")
+async def _ask_names(context: Context, targets: Sequence[NameTarget | str], sink: Sink) -> None:
+    def emit(cls: type[TxtLookup] | type[MxLookup], rows: list[names.PlainRow]) -> None:
+        sink.emit_plain(cls, rows)
+        context.progress.advance("names", len(rows))
 
     await names.probe(
         targets,

@@ -6,6 +6,7 @@ Everything goes to standard error; nothing here can hold up a scan.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -17,6 +18,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.progress import Progress as Bars
+
+DESCRIBED_EVERY = 1.0
+"""Seconds between two looks at how a pass is doing."""
 
 
 class Progress:
@@ -31,12 +35,15 @@ class Progress:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
             console=self._console,
             disable=not self._live,
         )
         self._tasks: dict[str, TaskID] = {}
         self._counts: dict[str, int] = {}
         self._began: dict[str, float] = {}
+        self._described: Mapping[str, Callable[[], str]] = {}
+        self._described_at = 0.0
 
     def __enter__(self) -> Progress:
         self._bars.start()
@@ -55,10 +62,14 @@ class Progress:
         if not self._quiet:
             self._console.print(sentence, markup=False, soft_wrap=True)
 
+    def describe(self, pass_names: Sequence[str], words: Callable[[], str]) -> None:
+        """Show what *words* says at the moment beside each of the passes, while it runs."""
+        self._described = dict.fromkeys(pass_names, words)
+
     def expect(self, pass_name: str, targets: int) -> None:
         """More targets of a pass are about to be probed."""
         if pass_name not in self._tasks:
-            self._tasks[pass_name] = self._bars.add_task(pass_name, total=0)
+            self._tasks[pass_name] = self._bars.add_task(pass_name, total=0, words="")
             self._counts[pass_name] = 0
             self._began[pass_name] = time.monotonic()
         task = self._tasks[pass_name]
@@ -67,11 +78,17 @@ class Progress:
 
     def advance(self, pass_name: str, targets: int = 1) -> None:
         """Some targets of a pass are done."""
-        if self._live:
-            self._bars.advance(self._tasks[pass_name], targets)
+        if not self._live:
+            return
+        self._bars.advance(self._tasks[pass_name], targets)
+        words, now = self._described.get(pass_name), time.monotonic()
+        if words is not None and now - self._described_at >= DESCRIBED_EVERY:
+            self._described_at = now
+            self._bars.update(self._tasks[pass_name], words=words())
 
     def end(self, pass_name: str) -> None:
         """A pass is over."""
         if pass_name in self._tasks:
+            self._bars.update(self._tasks[pass_name], words="")
             took = time.monotonic() - self._began[pass_name]
             self.say(f"{pass_name}: {self._counts[pass_name]:,} targets in {took:.1f} s")

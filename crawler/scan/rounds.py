@@ -7,14 +7,13 @@ finished is passed over, and what it had begun goes on where its last part ends.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import trio
 
 from crawler.scan.context import Context
 from crawler.scan.passes import ORDER, Pass
 from crawler.scan.sink import open_sink
-from crawler.snapshot.plan import Connection, Relation
+from crawler.snapshot.plan import Connection, Relation, questions
 from crawler.snapshot.sharding import visit_order
 
 
@@ -78,7 +77,7 @@ async def _run_shards(context: Context, pass_: Pass, step: str, shards: list[int
             slots.release()
 
     async with trio.open_nursery() as nursery:
-        for shard in _seeded(shards, context.planning.seed):
+        for shard in sorted(shards, key=lambda n: visit_order(context.planning.seed, str(n))):
             await slots.acquire()
             nursery.start_soon(run, shard)
 
@@ -88,12 +87,8 @@ async def _run_shard(context: Context, pass_: Pass, step: str, shard: int) -> No
     if context.work.finished(unit):
         return
     targets = await trio.to_thread.run_sync(context.work.targets, step, shard, pass_.target)
-    context.progress.expect(pass_.name, len(targets))
+    context.progress.expect(pass_.name, questions(targets))
     async with open_sink(context.work, unit) as sink:
-        await pass_.probe(context, _seeded(targets, context.planning.seed), sink)
+        await pass_.probe(context, targets, sink)
     await trio.to_thread.run_sync(context.work.finish, unit)
-
-
-def _seeded(items: list[Any], seed: str) -> list[Any]:
-    """Items in an order that only the seed decides: list neighbours are often rack neighbours."""
-    return sorted(items, key=lambda item: visit_order(seed, str(item)))
+    await trio.to_thread.run_sync(context.health.keep)

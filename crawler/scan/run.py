@@ -30,7 +30,7 @@ from crawler.config import Config
 from crawler.net.dns_check import ResolverCheck
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
-from crawler.scan import doctor
+from crawler.scan import doctor, health
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
@@ -222,6 +222,8 @@ async def _carry_out(
                     config, plan, work, opt_out, progress, resumed=resumed
                 ) as context:
                     await run_passes(context)
+                    for sentence in context.health.sentences():
+                        progress.say(sentence)
             work.remember("passes", "done")
         progress.say("judging")
         pem = (folder.path / TRUST_ROOTS).read_bytes()
@@ -299,6 +301,7 @@ def _facts(
         list=summary.as_dict(),
         seed=began["seed"],
         resolvers=request.config.dns.resolvers,
+        resolver_health=folder.read_state(health.STATE) or (),
         vantage={
             "name": request.config.vantage.name,
             "resolver_checks": began["resolver_checks"],

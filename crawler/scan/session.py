@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import certifi
+import trio
 
 from crawler.config import Config
 from crawler.net import vantage
@@ -18,6 +19,7 @@ from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
 from crawler.scan.context import Context
+from crawler.scan.health import Health
 from crawler.scan.progress import Progress
 from crawler.snapshot.plan import Planning
 from crawler.snapshot.work import Work
@@ -71,7 +73,9 @@ async def open_context(
     async with open_resolver(config.dns, cname_hops=config.limits.cname_hops, rng=rng) as resolver:
         for warning in resolver.warnings():
             progress.say(warning)
-        yield Context(
+        health = Health(resolver.stats, work, trio.current_time)
+        progress.describe(("names", "hosts"), health.words)
+        context = Context(
             config=config,
             planning=planning,
             work=work,
@@ -80,5 +84,10 @@ async def open_context(
             opt_out=opt_out,
             policy_client=PolicyClient(config.identity, config.limits),
             mail_client=mail_client(config),
+            health=health,
             progress=progress,
         )
+        try:
+            yield context
+        finally:
+            health.keep()

@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pyarrow as pa
 import trio
 
 from crawler.protocol import certificate
 from crawler.records import Certificate
+from crawler.snapshot.parts import Rows
+from crawler.snapshot.rows import to_table
 from crawler.snapshot.work import Work
 
 CHECKPOINT_SECONDS = 30.0
@@ -24,6 +27,14 @@ CHECKPOINT_SECONDS = 30.0
 
 CHECKPOINT_ROWS = 20_000
 """Bounds the memory of a unit in flight: a STARTTLS row with its evidence is about 3 kB."""
+
+PLAIN_WEIGHT = 0.2
+"""What a plain row counts towards ``CHECKPOINT_ROWS``: in Arrow it is some 150 octets, and a part
+costs a fixed 4 ms."""
+
+PLAIN_BLOCK = 1_000
+"""Plain rows that become Arrow at a time: while the processor's cache holds them, so that their
+memory is there for the next ones and few are alive at once."""
 
 
 class Sink:
@@ -33,7 +44,8 @@ class Sink:
         self._work = work
         self._unit = unit
         self._rows: dict[type[Any], list[Any]] = defaultdict(list)
-        self._pending = 0
+        self._tables: dict[type[Any], list[pa.Table]] = defaultdict(list)
+        self._pending = 0.0
         self._certificates: set[str] = set()
         self._full = trio.Event()
         self.total = 0
@@ -42,21 +54,36 @@ class Sink:
         """Take the rows of one target, and the certificates that they refer to."""
         for row in rows:
             self._rows[type(row)].append(row)
+        self._count(len(rows))
         for der in ders:
             sha256 = hashlib.sha256(der).hexdigest()
             if sha256 not in self._certificates:
                 self._certificates.add(sha256)
                 self._rows[Certificate].append(_certificate(self._work.scan_id, sha256, der))
-        self._pending += len(rows)
-        self.total += len(rows)
+
+    def emit_plain(self, cls: type[Any], rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take rows of *cls* as plain tuples, see ``snapshot.rows``; instances cost far more."""
+        kept = self._rows[cls]
+        before = len(kept)
+        kept.extend(rows)
+        self._count(len(kept) - before, PLAIN_WEIGHT)
+        if len(kept) >= PLAIN_BLOCK:
+            self._tables[cls].append(to_table(cls, self._rows.pop(cls)))
+
+    def _count(self, rows: int, weight: float = 1.0) -> None:
+        self._pending += rows * weight
+        self.total += rows
         if self._pending >= CHECKPOINT_ROWS:
             self._full.set()
 
     async def commit(self) -> None:
         """Write what has been collected as the unit's next part."""
-        rows, self._rows = self._rows, defaultdict(list)
-        self._pending, self._full = 0, trio.Event()
-        if rows:
+        rows: dict[type[Any], Rows] = {**self._rows}
+        for cls, tables in self._tables.items():
+            rows[cls] = pa.concat_tables([*tables, to_table(cls, self._rows.get(cls, ()))])
+        self._rows, self._tables = defaultdict(list), defaultdict(list)
+        self._pending, self._full = 0.0, trio.Event()
+        if any(map(len, rows.values())):
             with trio.CancelScope(shield=True):  # rows taken out of the buffer must reach the disk
                 await trio.to_thread.run_sync(self._work.commit, self._unit, rows)
 

@@ -18,45 +18,39 @@ import pyarrow as pa
 
 from crawler.records import (
     JUDGED,
-    AddressLookup,
     Domain,
     HostTarget,
     MailTarget,
     MxLookup,
     NameTarget,
-    PolicyFetch,
     PolicyTarget,
-    StarttlsSession,
-    TlsaLookup,
     TxtLookup,
 )
-from crawler.snapshot import duck, files
-from crawler.snapshot.plan import Connection, Relation, names
+from crawler.snapshot import duck, files, parts
+from crawler.snapshot.parts import Rows
+from crawler.snapshot.plan import Connection, Relation, names, visit
 from crawler.snapshot.seal import Replacement
 from crawler.snapshot.sharding import shard_count
 from crawler.snapshot.store import ScanFolder
-from crawler.snapshot.views import VIEWED, open_views
+from crawler.snapshot.views import ATTEMPTED, VIEWED, open_views
 from crawler.vocabulary import Question
 
 _SHARD_OF_PART: Final = re.compile(r"part-.*?(\d{5})(?:-c\d+)?\.parquet")
 _BY_DOMAIN: Final = (Domain, TxtLookup, MxLookup)
 """Tables whose parts are divided by the hash of the domain, all in the same way."""
 
-Key = tuple[str, ...]
+Key = tuple[str, str]
 
-_ROWS_OF: Final[Mapping[type[Any], Sequence[tuple[type[Any], Callable[[Any], Key]]]]] = {
-    NameTarget: (
-        (TxtLookup, lambda r: (r.domain, str(r.kind))),
-        (MxLookup, lambda r: (r.domain, str(Question.MX))),
-    ),
-    HostTarget: (
-        (AddressLookup, lambda r: (r.host, "addresses")),
-        (TlsaLookup, lambda r: (r.host, "tlsa")),
-    ),
-    PolicyTarget: ((PolicyFetch, lambda r: (r.domain, r.address)),),
-    MailTarget: ((StarttlsSession, lambda r: (r.host, r.address)),),
+_RECORDED: Final[Mapping[type[Any], str]] = {
+    NameTarget: """SELECT domain, kind, NULL FROM txt_lookups
+                   UNION ALL SELECT domain, 'mx', NULL FROM mx_lookups""",
+    HostTarget: """SELECT host, 'addresses', cname_chain[-1] FROM address_lookups
+                   UNION ALL SELECT host, 'tlsa', NULL FROM tlsa_lookups""",
+    PolicyTarget: "SELECT domain, address, NULL FROM policy_fetches",
+    MailTarget: "SELECT host, address, NULL FROM starttls_sessions",
 }
-"""Which rows show that a target has been probed."""
+"""The keys of the rows that show that a target has been probed; with the addresses of a host, the
+end of its CNAME chain."""
 
 _KEY_OF: Final[Mapping[type[Any], Callable[[Any], Key]]] = {
     NameTarget: lambda t: (t.domain, str(t.question)),
@@ -72,6 +66,7 @@ class FolderWork:
     def __init__(self, folder: ScanFolder, *, seed: str) -> None:
         self.folder = folder
         self._seed = seed
+        self._next_part: dict[str, int] = {}
 
     @property
     def scan_id(self) -> str:
@@ -98,9 +93,12 @@ class FolderWork:
         )
 
     def domains(self, shard: int) -> list[str]:
-        """The domains of one shard of the list."""
-        rows = self.connect(shard).sql("SELECT domain FROM domains").fetchall()
-        return [domain for (domain,) in rows]
+        """The domains of one shard of the list, in the order in which ``lists`` wrote them."""
+        return [
+            domain
+            for path in self._parts(Domain, shard)
+            for domain in parts.read_column(path, "domain")
+        ]
 
     # --- what is asked
 
@@ -111,27 +109,29 @@ class FolderWork:
         pass_name, round_ = _pass_and_round(step)
         counts = self.folder.planned(pass_name, round_)
         if counts is None:
-            shares = self._shares(pass_name, make)
+            shares = self._shares(pass_name, target, make)
             counts = self.folder.write_targets(pass_name, round_, target, shares)
         return sorted(shard for shard, count in counts.items() if count)
 
     def _shares(
-        self, pass_name: str, make: Callable[[Connection], Relation]
+        self, pass_name: str, target: type[Any], make: Callable[[Connection], Relation]
     ) -> Iterator[tuple[int, pa.Table]]:
         with self.connect() as connection:
             make(connection).create("planned")
             (total,) = connection.sql("SELECT count(*) FROM planned").fetchall()[0]
             shards = self.recall(f"{pass_name}-shards") or self._shards(pass_name, total)
             self.remember(f"{pass_name}-shards", shards)
-            used = connection.sql(
-                f"SELECT DISTINCT shard_of(shard_key, {shards}) AS shard FROM planned ORDER BY 1"
-            ).fetchall()
+            connection.execute(
+                "CREATE TEMP TABLE shares AS SELECT * EXCLUDE (shard_key), "
+                f"shard_of(shard_key, {shards}) AS shard FROM planned ORDER BY shard"
+            )
+            used = connection.sql("SELECT DISTINCT shard FROM shares ORDER BY 1").fetchall()
             for (shard,) in used:
                 yield (
                     shard,
                     connection.sql(
-                        "SELECT * EXCLUDE (shard_key) FROM planned "
-                        f"WHERE shard_of(shard_key, {shards}) = {shard}"
+                        f"SELECT * EXCLUDE (shard) FROM shares WHERE shard = {shard} "
+                        f"ORDER BY {visit(target, self._seed)}"
                     ).to_arrow_table(),
                 )
 
@@ -143,30 +143,35 @@ class FolderWork:
         """The targets of one shard of a step, without those whose rows are committed."""
         pass_name, round_ = _pass_and_round(step)
         if self.folder.planned(pass_name, round_) is None:
-            found: list[Any] = names(self.domains(shard))
+            found: list[Any] = self.domains(shard)
         else:
             found = self.folder.read_targets(pass_name, round_, target, shard)
         recorded = self._recorded(f"{step}-{shard:05d}", target)
-        if not recorded:
-            return found
-        return [left for t in found if (left := _left_of(t, recorded)) is not None]
+        return [left for t in found for left in _left_of(t, recorded)] if recorded else found
 
-    def _recorded(self, unit: str, target: type[Any]) -> dict[Key, Any]:
-        return {
-            key(row): row
-            for part in self._parts_of(unit)
-            for cls, key in _ROWS_OF[target]
-            for row in self.folder.read(cls, part)
-        }
+    def _recorded(self, unit: str, target: type[Any]) -> dict[Key, str | None]:
+        """What the rows that stand say of the targets of a unit; see ``_RECORDED``."""
+        units = self._parts_of(unit)
+        if not units:
+            return {}
+        with duck.connect(spill=files.make_folder(self.folder.work / "spill")) as connection:
+            for cls in ATTEMPTED:
+                paths = [self.folder.part_path(cls, u) for u in units]
+                duck.view(connection, cls, [path for path in paths if path.is_file()])
+            rows = connection.sql(_RECORDED[target]).fetchall()
+        return {(name, what): end for name, what, end in rows}
 
     # --- what is written
 
     def _parts_of(self, unit: str) -> list[str]:
         return sorted(u for u in self.folder.units() if u.startswith(f"{unit}-c"))
 
-    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:
+    def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:
         """Write rows as one more part of a unit: all of them or none."""
-        self.folder.commit(f"{unit}-c{len(self._parts_of(unit)):03d}", rows)
+        if unit not in self._next_part:
+            self._next_part[unit] = len(self._parts_of(unit))
+        self.folder.commit(f"{unit}-c{self._next_part[unit]:03d}", rows)
+        self._next_part[unit] += 1
 
     def finish(self, unit: str) -> None:
         """Mark a unit as whole."""
@@ -178,6 +183,7 @@ class FolderWork:
 
     def discard(self, unit: str) -> None:
         """Forget what an unfinished unit has written."""
+        self._next_part.pop(unit, None)
         self.folder.drop(lambda u: u.startswith(f"{unit}-c"))
 
     def remember(self, name: str, value: Any) -> None:
@@ -189,15 +195,22 @@ class FolderWork:
         return self.folder.read_state(name)
 
 
-def _left_of(target: Any, recorded: Mapping[Key, Any]) -> Any | None:
-    """What of a target is still to be asked, given the rows that stand; ``None`` if nothing."""
-    row = recorded.get(_KEY_OF[type(target)](target))
-    if row is None:
-        return target
-    if isinstance(row, AddressLookup) and target.mail and (row.host, "tlsa") not in recorded:
-        expanded = row.cname_chain[-1] if row.cname_chain else None
-        return replace(target, ask_addresses=False, expanded=expanded)
-    return None
+def _left_of(target: Any, recorded: Mapping[Key, str | None]) -> Iterator[Any]:
+    """What of a target is still to be asked, given what stands."""
+    if isinstance(target, str):
+        left = [t for t in names([target]) if _KEY_OF[NameTarget](t) not in recorded]
+        yield from [target] if len(left) == len(Question) else left
+        return
+    key = _KEY_OF[type(target)](target)
+    if key not in recorded:
+        yield target
+    elif (
+        isinstance(target, HostTarget)
+        and target.ask_addresses
+        and target.mail
+        and (target.host, "tlsa") not in recorded
+    ):
+        yield replace(target, ask_addresses=False, expanded=recorded[key])
 
 
 def _pass_and_round(step: str) -> tuple[str, int]:
@@ -228,7 +241,7 @@ class SealedWork(FolderWork):
             return self._replacement.staged(cls)
         return super()._parts(cls, domain_shard)
 
-    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:  # noqa: ARG002
+    def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:  # noqa: ARG002
         """Add rows to the replacement."""
         for cls, some in rows.items():
             self._replacement.add(cls, some)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import groupby
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,18 @@ REASONS: Final = tuple(dict.fromkeys((*names.REASONS, *list_formats.REASONS, *_O
 
 SCHEMA: Final = schema_of(Domain).remove(0)
 """The columns of a bucket: those of ``domains`` but for the scan id."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Acceptable entries that are not yet divided, as columns: lists of texts and numbers, unlike
+    a hundred thousand tuples, are no work for the garbage collector.
+    """
+
+    domains: list[str] = field(default_factory=list)
+    ranks: list[int | None] = field(default_factory=list)
+    tags: list[tuple[str, ...]] = field(default_factory=list)
+    originals: list[str | None] = field(default_factory=list)
 
 
 class Staging:
@@ -75,43 +87,46 @@ class Staging:
 
     def take(self, list_name: str, entries: Iterable[Entry]) -> None:
         """Stage the acceptable entries of a list and count the others."""
-        rows: list[tuple[str, Entry]] = []
-        for entry in entries:
-            reason = entry.reason
-            if reason is None:
-                try:
-                    rows.append((names.normalise(entry.text), entry))
-                except names.InvalidName as invalid:
-                    reason = reason_for(entry.text, invalid.reason)
+        batch = _Batch()
+        for line, text, rank, tags, reason in entries:
             if reason is not None:
-                self._reject(list_name, entry, reason)
-            elif len(rows) == _BATCH:
-                self._stage(list_name, rows)
-                rows = []
-        self._stage(list_name, rows)
+                self._reject(f"{list_name}:{line}", text, reason)
+                continue
+            try:
+                name = names.normalise(text)
+            except names.InvalidName as invalid:
+                self._reject(f"{list_name}:{line}", text, reason_for(text, invalid.reason))
+                continue
+            batch.domains.append(name)
+            batch.ranks.append(rank)
+            batch.tags.append(tags)
+            batch.originals.append(None if text == name else text)
+            if len(batch.domains) == _BATCH:
+                self._stage(list_name, batch)
+                batch = _Batch()
+        self._stage(list_name, batch)
 
-    def _reject(self, list_name: str, entry: Entry, reason: str) -> None:
+    def _reject(self, place: str, text: str, reason: str) -> None:
         self.rejected[reason] += 1
         kept = self.examples.setdefault(reason, [])
         if len(kept) < EXAMPLES:
-            kept.append(f"{list_name}:{entry.line}: {_printable(entry.text)}")
+            kept.append(f"{place}: {_printable(text)}")
 
-    def _stage(self, list_name: str, rows: list[tuple[str, Entry]]) -> None:
-        accepted = [name for name, _ in rows]
-        public = list(map(self._suffixes.public_suffix, accepted))
+    def _stage(self, list_name: str, batch: _Batch) -> None:
+        public = list(map(self._suffixes.public_suffix, batch.domains))
         columns = {
-            "domain": accepted,
-            "rank": [entry.rank for _, entry in rows],
-            "list": [list_name] * len(rows),
-            "tld": [name[name.rfind(".") + 1 :] for name in accepted],
+            "domain": batch.domains,
+            "rank": batch.ranks,
+            "list": pa.repeat(list_name, len(batch.domains)),
+            "tld": [name[name.rfind(".") + 1 :] for name in batch.domains],
             "public_suffix": public,
-            "registrable_domain": list(map(one_label_more, accepted, public)),
-            "tags": [entry.tags for _, entry in rows],
-            "original": [None if e.text == name else e.text for name, e in rows],
+            "registrable_domain": list(map(one_label_more, batch.domains, public)),
+            "tags": batch.tags,
+            "original": batch.originals,
         }
         for bucket, table in self._divided(pa.table(columns, SCHEMA)):
             self._writers[bucket].write_table(table)
-        self.staged += len(rows)
+        self.staged += len(batch.domains)
 
     def _divided(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
         """A table cut by bucket, each piece in the order of the table."""
@@ -156,10 +171,10 @@ class Staging:
 def runs(table: pa.Table, numbers: pa.ChunkedArray) -> Iterator[tuple[int, pa.Table]]:
     """A table cut where *numbers*, one for each row, change."""
     start = 0
-    for value, run in groupby(numbers.to_pylist()):
-        length = sum(1 for _ in run)
-        yield value, table.slice(start, length)
-        start += length
+    encoded = pc.run_end_encode(numbers.combine_chunks())
+    for value, end in zip(encoded.values.to_pylist(), encoded.run_ends.to_pylist(), strict=True):
+        yield value, table.slice(start, end - start)
+        start = end
 
 
 def reason_for(text: str, reason: str) -> str:

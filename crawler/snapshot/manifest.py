@@ -7,7 +7,7 @@ listed is not part of the scan.  ``verify`` holds the folder against it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,8 @@ class Facts:
     """Name, SHA-256, size, accepted and rejected by reason: ``ListSummary.as_dict``."""
     seed: str
     resolvers: tuple[str, ...]
+    resolver_health: Sequence[Mapping[str, Any]]
+    """For each resolver, what became of the queries sent to it."""
     vantage: Mapping[str, Any]
     """The vantage's name and its self-tests."""
     public_suffix_list: str

@@ -5,13 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from crawler.records import Domain
 from crawler.snapshot import duck
-from crawler.snapshot.plan import Connection, Relation, names
-from crawler.snapshot.rows import from_table, to_table
+from crawler.snapshot.parts import Rows
+from crawler.snapshot.plan import Connection, Relation, visit
+from crawler.snapshot.rows import from_table, to_instances, to_table
+from crawler.snapshot.sharding import visit_order
 from crawler.snapshot.views import open_views
 
 
@@ -48,17 +51,20 @@ class MemoryWork:
     ) -> list[int]:
         """Targets of a step, all in shard 0."""
         if step not in self._targets:
-            self._targets[step] = from_table(target, make(self.connect()).to_arrow_table())
+            ordered = make(self.connect()).order(visit(target, self._seed))
+            self._targets[step] = from_table(target, ordered.to_arrow_table())
         return [0] if self._targets[step] else []
 
     def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:  # noqa: ARG002
-        """The targets of a step; of one that was never planned, every question of the list."""
-        return self._targets[step] if step in self._targets else list(names(self.domains(shard)))
+        """The targets of a step; of one that was never planned, the domains of the list."""
+        if step in self._targets:
+            return self._targets[step]
+        return sorted(self.domains(shard), key=partial(visit_order, self._seed))
 
-    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:  # noqa: ARG002
-        """Keep rows."""
+    def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:  # noqa: ARG002
+        """Keep rows, as instances."""
         for cls, some in rows.items():
-            self.rows[cls].extend(some)
+            self.rows[cls].extend(to_instances(cls, some))
 
     def finish(self, unit: str) -> None:
         """Mark a unit as whole."""

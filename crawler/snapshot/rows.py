@@ -8,10 +8,11 @@ another major version is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import accumulate, chain
 from operator import attrgetter
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -33,16 +34,24 @@ class SchemaError(Exception):
 
 
 @cache
-def _plainer(hint: Any) -> Convert | None:
-    """How a value of this type becomes what Arrow accepts; None when it already is."""
-    if get_origin(hint) is tuple:
-        inner = _plainer(get_args(hint)[0])
-        return None if inner is None else lambda values: [inner(v) for v in values]
-    if is_dataclass(hint):
-        names = [f.name for f in fields(hint)]
-        get = attrgetter(*names)
-        return lambda value: dict(zip(names, get(value), strict=True))
-    return None
+def _values_of(cls: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(f.name for f in fields(cls)))
+
+
+def _columns_of(cls: Any, rows: Iterable[Any]) -> list[list[Any]]:
+    """The values of *rows*, instances of a dataclass or plain tuples, column by column."""
+    values_of, width = _values_of(cls), len(fields(cls))
+    plain = [row if type(row) is tuple else values_of(row) for row in rows]
+    flat = list(chain.from_iterable(plain))
+    if len(flat) != width * len(plain):
+        raise ValueError(f"a plain row of {cls.__name__} has not {width} values")
+    # zip(*plain) would make an iterator for each row, and so wake the garbage collector.
+    return [flat[n::width] for n in range(width)]
+
+
+def _arrays(cls: Any, types: Iterable[pa.Field], rows: Iterable[Any]) -> list[pa.Array]:
+    columns = zip(_field_hints(cls).values(), types, _columns_of(cls, rows), strict=True)
+    return [_array(_without_none(hint), field.type, values) for hint, field, values in columns]
 
 
 def _encodable(value: Any) -> Any:
@@ -51,29 +60,54 @@ def _encodable(value: Any) -> Any:
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, (list, tuple)):
         return [_encodable(v) for v in value]
-    if isinstance(value, dict):
-        return {key: _encodable(v) for key, v in value.items()}
     return value
 
 
-def _array(values: list[Any], type_: pa.DataType) -> pa.Array:
+def _array(hint: Any, type_: pa.DataType, values: Sequence[Any]) -> pa.Array:
+    """A column of values of the Python type *hint* as an Arrow array of *type_*."""
+    if is_dataclass(hint):
+        return pa.StructArray.from_arrays(_arrays(hint, type_, values), fields=list(type_))
+    if get_origin(hint) is tuple and is_dataclass(inner := get_args(hint)[0]):
+        ends = pa.array(accumulate(map(len, values), initial=0), pa.int32())
+        flat = _array(inner, type_.value_type, list(chain.from_iterable(values)))
+        return pa.ListArray.from_arrays(ends, flat, type=type_)
     try:
-        return pa.array(values, type_)
+        return _plain_array(type_, values)
     except UnicodeEncodeError:
         return pa.array([_encodable(v) for v in values], type_)
 
 
-def to_table(cls: type[Any], rows: Sequence[Any]) -> pa.Table:
-    """The rows, all of class *cls*, as an Arrow table of exactly the class's schema."""
-    schema, hints = schema_of(cls), get_type_hints(cls)
-    arrays = []
-    for column in schema:
-        plainer = _plainer(_without_none(hints[column.name]))
-        values = list(map(attrgetter(column.name), rows))
-        if plainer is not None:
-            values = [None if v is None else plainer(v) for v in values]
-        arrays.append(_array(values, column.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
+def _plain_array(type_: pa.DataType, values: Sequence[Any]) -> pa.Array:
+    """The values as an array; what is the same in all or many rows is converted once."""
+    if pa.types.is_nested(type_):
+        return pa.array(values, type_)
+    if values and values[0] == values[-1] and values.count(values[0]) == len(values):
+        return pa.repeat(pa.scalar(values[0], type_), len(values))
+    if pa.types.is_timestamp(type_):  # the one type that costs more to convert than to look up
+        numbers = {value: n for n, value in enumerate(dict.fromkeys(values))}
+        if 2 * len(numbers) <= len(values):
+            which = pa.array(list(map(numbers.__getitem__, values)), pa.int64())
+            return pa.array(list(numbers), type_).take(which)
+    return pa.array(values, type_)
+
+
+def to_table(cls: type[Any], rows: Iterable[Any]) -> pa.Table:
+    """The rows, all of class *cls*, as an Arrow table of exactly the class's schema.
+
+    A row is an instance of the class, or plain: the tuple of its values in the order of its
+    fields, in which an instance of another dataclass (``MxHost``) may be a plain tuple as well.
+    """
+    schema = schema_of(cls)
+    return pa.Table.from_arrays(_arrays(cls, schema, rows), schema=schema)
+
+
+def to_instances(cls: type[Row], rows: Sequence[Any] | pa.Table) -> Sequence[Row]:
+    """The rows, whatever they are given as, as instances of *cls*."""
+    if not isinstance(rows, pa.Table):
+        if not any(type(row) is tuple for row in rows):
+            return rows
+        rows = to_table(cls, rows)
+    return from_table(cls, rows)
 
 
 # --- Arrow to rows
@@ -115,6 +149,7 @@ def _struct(cls: Any) -> Convert:
     return convert
 
 
+@cache
 def _field_hints(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {f.name: hints[f.name] for f in fields(cls)}

@@ -8,9 +8,11 @@ and orders; what a record, policy or reply *means* is never decided here.
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -40,6 +42,9 @@ ATTEMPTED: tuple[Row, ...] = (
     StarttlsSession,
 )
 VIEWED: tuple[Row, ...] = (Domain, *ATTEMPTED, Certificate, PolicyVerdict, MailVerdict)
+
+_ROUND: Final = re.compile(r"^part-[a-z]+-r(\d+)-\d{5}")
+"""How the parts of a pass are named, see ``folder``."""
 
 _MACROS = """
 -- The /24 or /64 of an address in canonical text: the destination that politeness counts by.
@@ -98,10 +103,43 @@ def open_views(
             duck.view(connection, cls, source)
     for cls in ATTEMPTED:
         connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW latest_{cls.table} AS SELECT * FROM {cls.table} QUALIFY "
-            f"row_number() OVER (PARTITION BY {', '.join(cls.primary_key)} "
-            "ORDER BY attempt DESC, started_at DESC) = 1"
+            f"CREATE OR REPLACE TEMP VIEW latest_{cls.table} AS "
+            f"{_latest(cls, sources.get(cls, ()))}"
         )
     connection.execute("CREATE TEMP TABLE refused_addresses (address VARCHAR)")
     connection.execute("CREATE TEMP TABLE signs (domain VARCHAR)")
     connection.execute(_DERIVED.replace("$seed", duck.literal(seed)))
+
+
+def _latest(cls: Row, source: Sequence[Path] | pa.Table) -> str:
+    """The query for the last attempt of each target.
+
+    A round probes a target once, so of parts that tell their round the last attempt is known
+    without sorting: what no later round repeats.  That streams, however large the table is.
+    """
+    keys = ", ".join(cls.primary_key)
+    rounds = None if isinstance(source, pa.Table) else _by_round(source)
+    if rounds is None:
+        return (
+            f"SELECT * FROM {cls.table} QUALIFY row_number() OVER "
+            f"(PARTITION BY {keys} ORDER BY attempt DESC, started_at DESC) = 1"
+        )
+    if len(rounds) < 2:
+        return f"SELECT * FROM {cls.table}"
+    last = [f"SELECT * FROM {duck.parquet(rounds[-1])}"]
+    for n, paths in enumerate(rounds[:-1], start=1):
+        later = duck.parquet(path for round_ in rounds[n:] for path in round_)
+        repeated = f"(SELECT {keys} FROM {later})"
+        last.append(f"SELECT * FROM {duck.parquet(paths)} ANTI JOIN {repeated} USING ({keys})")
+    return " UNION ALL ".join(last)
+
+
+def _by_round(paths: Sequence[Path]) -> list[list[Path]] | None:
+    """Parts by the round that wrote them, the first round first; ``None`` if one does not tell."""
+    rounds: dict[int, list[Path]] = defaultdict(list)
+    for path in paths:
+        told = _ROUND.search(path.name)
+        if told is None:
+            return None
+        rounds[int(told[1])].append(path)
+    return [rounds[number] for number in sorted(rounds)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from crawler.snapshot.parts import Rows
 from crawler.snapshot.plan import Connection, Relation
 
 
@@ -43,10 +44,15 @@ class Work(Protocol):
         ...
 
     def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:
-        """The targets of one shard of a planned step, without those whose rows are committed."""
+        """The targets of one shard of a step, without those whose rows are committed.
+
+        They come in the order in which they are to be visited, which the seed alone decides.  The
+        first round of names is not planned, and there the text of a domain stands for every
+        question about it.
+        """
         ...
 
-    def commit(self, unit: str, rows: Mapping[type[Any], Sequence[Any]]) -> None:
+    def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:
         """Write rows as one more part of a unit: all of them or none."""
         ...
 

@@ -42,7 +42,7 @@ class Simulation:
             while self._news and self._news[0][0] <= wake:
                 self.now, sent_at, good = heapq.heappop(self._news)
                 if good:
-                    self.rate.answered(sent_at)
+                    self.rate.answered([sent_at])
                 else:
                     self.rate.troubled(sent_at, self.now)
             self.now = max(self.now, wake) + 1e-6

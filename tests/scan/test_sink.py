@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -11,7 +15,10 @@ from trio.testing import MockClock
 from crawler.records import Certificate, StarttlsSession, TxtLookup
 from crawler.scan import sink
 from crawler.scan.sink import open_sink
+from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.memory import MemoryWork
+from crawler.snapshot.parts import Rows
+from crawler.snapshot.store import Archive
 from tests import rows
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +56,52 @@ async def test_many_rows_do_not_wait_for_the_clock(work: MemoryWork) -> None:
             open_.emit(rows.txt(f"d{n}.example"))
         await trio.sleep(1)
         assert len(work.rows[TxtLookup]) == sink.CHECKPOINT_ROWS
+
+
+def _plain(name: str) -> tuple[object, ...]:
+    row = rows.txt(name)
+    return tuple(getattr(row, field.name) for field in fields(row))
+
+
+async def test_plain_rows_and_instances_of_one_table_meet_in_it(work: MemoryWork) -> None:
+    names = [f"d{n}.example" for n in range(2 * sink.PLAIN_BLOCK)]
+    async with open_sink(work, "unit") as open_:
+        for name in names:
+            open_.emit_plain(TxtLookup, [_plain(name)])
+        open_.emit(rows.txt("b.example"))
+        open_.emit_plain(TxtLookup, iter([_plain("c.example")]))
+        open_.emit_plain(TxtLookup, [])
+        assert open_.total == len(names) + 2
+    expected = [*names, "b.example", "c.example"]
+    assert work.rows[TxtLookup] == [rows.txt(name) for name in expected]
+
+
+class _Counting(MemoryWork):
+    """Only counts what is committed, at once: no clock jumps while a thread makes instances."""
+
+    committed = 0
+
+    def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:
+        self.committed += sum(map(len, rows.values()))
+
+
+async def test_plain_rows_weigh_less_but_do_not_wait_for_the_clock() -> None:
+    work, some = _Counting(rows.SCAN_ID, seed="s"), [_plain("a.example")] * sink.CHECKPOINT_ROWS
+    async with open_sink(work, "unit") as open_:
+        open_.emit_plain(TxtLookup, some)
+        await trio.sleep(1)
+        assert not work.committed
+        while open_.total * sink.PLAIN_WEIGHT < sink.CHECKPOINT_ROWS:
+            open_.emit_plain(TxtLookup, some)
+        await trio.sleep(1)
+        assert work.committed == open_.total
+
+
+async def test_nothing_emitted_is_nothing_committed(tmp_path: Path) -> None:
+    folder = FolderWork(Archive(tmp_path).create_scan(rows.SCAN_ID), seed="s")
+    async with open_sink(folder, "names-r0-00000") as open_:
+        open_.emit_plain(TxtLookup, [])
+    assert not folder.folder.units()
 
 
 async def test_an_interruption_loses_nothing_that_was_emitted(work: MemoryWork) -> None:

@@ -162,6 +162,7 @@ def facts(**other: Any) -> Facts:
         "list": {"names": ["l"]},
         "seed": "1",
         "resolvers": ("127.0.0.1:53",),
+        "resolver_health": (),
         "vantage": {"name": "v"},
         "public_suffix_list": "2026",
         "trust_store": {"name": "n", "sha256": "0"},

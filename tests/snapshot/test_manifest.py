@@ -19,7 +19,7 @@ PART = "txt_lookups/part-names-00000-r0.parquet"
 
 PROMISED = {
     "scan_id", "started_at", "ended_at", "software_version", "configuration", "list", "seed",
-    "resolvers", "vantage", "public_suffix_list", "trust_store", "openssl", "rules_version",
+    "resolvers", "resolver_health", "vantage", "public_suffix_list", "trust_store", "openssl", "rules_version",
     "tables", "state", "schema_version",
 }  # fmt: skip
 """What the design promises of ``manifest.json``."""
