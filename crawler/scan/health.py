@@ -6,6 +6,7 @@ it is kept whenever a unit is finished and when the network is closed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ class Health:
             row["resolver"]: row for row in work.recall(STATE) or ()
         }
         self._seen = (clock(), 0)
+        self._keeping = threading.Lock()
 
     def totals(self) -> list[dict[str, Any]]:
         """One mapping for each resolver, as the manifest lists it."""
@@ -44,8 +46,12 @@ class Health:
         ]
 
     def keep(self) -> None:
-        """Write the totals down, for the manifest and for the next run."""
-        self._work.remember(STATE, self.totals())
+        """Write the totals down, for the manifest and for the next run.
+
+        Shards that end together call this from their threads; one after the other writes.
+        """
+        with self._keeping:
+            self._work.remember(STATE, self.totals())
 
     def words(self) -> str:
         """How it goes at this moment: for people, in a few words."""

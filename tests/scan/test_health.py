@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from crawler.net.resolver import ResolverStats
@@ -31,6 +32,15 @@ def test_runs_of_one_scan_add_up(tmp_path: Path) -> None:
     assert health.sentences()[0] == (
         "resolver a:53: 15 queries, 13 settled, 2 unanswered, 0 SERVFAIL, 0 refused"
     )
+
+
+def test_shards_that_end_together_may_all_keep_it(tmp_path: Path) -> None:
+    work = FolderWork(Archive(tmp_path).create_scan("s"), seed="1")
+    health = Health(lambda: [stats("a:53", sent=1, answered=1)], work, lambda: 0.0)
+    with ThreadPoolExecutor(8) as pool:
+        for kept in [pool.submit(health.keep) for _ in range(64)]:
+            kept.result()
+    assert work.recall("resolver-health")[0]["sent"] == 1
 
 
 def test_words_tell_who_is_well_and_how_fast_it_goes(tmp_path: Path) -> None:
