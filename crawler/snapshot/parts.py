@@ -27,7 +27,9 @@ Rows: TypeAlias = Sequence[Any] | pa.Table
 
 COMPRESSION_LEVEL: Final = 1  # zstd: higher levels cost a third more and save less than 1 %
 
-_SELDOM_REPEATED: Final = frozenset({"domain", "host", "qname", "der", "body", "elapsed_ms"})
+_SELDOM_REPEATED: Final = frozenset(
+    {"domain", "registrable_domain", "rank", "host", "qname", "elapsed_ms", "der", "body"}
+)
 """Columns of values that are nearly all different, in an order that says nothing: a dictionary of
 them only costs time and room, and their minimum and maximum let no reader skip anything."""
 
