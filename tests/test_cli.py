@@ -77,6 +77,10 @@ def test_the_manifest_names_what_the_scan_rests_on(demo: Path) -> None:
     assert manifest["state"] == "sealed"
     assert manifest["list"]["accepted"] == manifest["tables"]["domains"]["rows"] == 60
     assert manifest["closed_world"] is True
+    (resolver,) = manifest["resolver_health"]
+    assert [resolver["resolver"]] == manifest["resolvers"]
+    lookups = [manifest["tables"][f"{kind}_lookups"]["rows"] for kind in ("txt", "mx")]
+    assert resolver["sent"] >= resolver["answered"] >= sum(lookups) // 2
     assert {"trust-roots.pem", "public_suffix_list.dat"} <= {f["path"] for f in manifest["files"]}
 
 

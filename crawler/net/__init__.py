@@ -9,6 +9,7 @@ The resolver client, from the top down::
     resolver_pool   which question goes to which resolver, and when; retries, deadlines
     upstream        one resolver: its sockets, its pace, its health
     datagrams       a UDP socket            dns_tcp   a pipelined TCP connection
+    segments        many datagrams in one system call
     channel         what both have in common: open questions by message id
     lookup          one question, its tries and its answer
     dns_check       can this resolver be trusted with a scan?

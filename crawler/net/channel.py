@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
+import trio
+
 from crawler.net.lookup import DEFINITE, Lookup
 from crawler.protocol.dns_wire import CNAME_HOPS, Message, decode, queries
 
@@ -21,6 +23,12 @@ IDS_AT_ONCE: Final = 2048
 
 MOST_OPEN: Final = 16_384
 """Open questions per socket: a quarter of the ids, so that unused ones are found at once."""
+
+MANY_OPEN: Final = 64
+FEW_ANSWERS: Final = 8
+GATHERING: Final = 0.002
+"""With many questions open and few answers per wake-up, seconds to wait for more to come: a wake-up
+costs more than an answer does, and no question is in such a hurry."""
 
 _IDS: Final = struct.Struct("2s" * IDS_AT_ONCE)
 
@@ -89,6 +97,11 @@ class Channel:
         waiting.update(zip(ids, lookups, strict=True))
         self.opened += len(lookups)
         return queries(ids, [lookup.question for lookup in lookups])
+
+    async def gather(self, heard: int) -> None:
+        """Let answers gather for a moment, when *heard* were few and many are still to come."""
+        if heard < FEW_ANSWERS and len(self.waiting) > MANY_OPEN:
+            await trio.sleep(GATHERING)
 
     def hear(self, messages: Iterable[bytes], now: float) -> None:
         """Find out which open questions *messages* answer, and tell the owner.

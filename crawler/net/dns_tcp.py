@@ -36,8 +36,7 @@ _CLOSED_BY_US: Final = "closed"
 class TcpConnection(Channel):
     """One connection to *endpoint*.  Raises ``OSError`` when no socket can be had.
 
-    The other arguments are those of ``Channel``.
-    Questions may be sent before it stands.  Once it is closed, by whomever, ``closed`` is true
+    The other arguments are those of ``Channel``.  Questions may be sent before it stands.  Once it is closed, by whomever, ``closed`` is true
     and every question still open has been given back as lost.
     """
 
@@ -138,12 +137,13 @@ class TcpConnection(Channel):
                 return _words(error)
             if not octets:
                 return "the resolver closed the connection"
-            self._receive(octets)
+            heard = self._receive(octets)
             self.owner.news_is_over()
+            await self.gather(heard)
         return _CLOSED_BY_US
 
-    def _receive(self, octets: bytes) -> None:
-        """Cut *octets* into messages; what is left waits for the rest."""
+    def _receive(self, octets: bytes) -> int:
+        """Cut *octets* into messages, and return how many; what is left waits for the rest."""
         now = trio.current_time()
         octets = self._incoming + octets
         messages: list[bytes] = []
@@ -158,6 +158,7 @@ class TcpConnection(Channel):
         if messages:
             self.heard_at = now
             self.hear(messages, now)
+        return len(messages)
 
     async def _write(self) -> None:
         while not self.closed:

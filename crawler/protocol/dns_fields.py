@@ -97,10 +97,7 @@ def _txt(message: bytes, at: int, end: int) -> tuple[bytes, ...]:
 
 def _mx(message: bytes, at: int, end: int) -> tuple[int, str]:
     # RFC 1035 section 3.3.9
-    host, stop = read_name(message, at + 2)
-    if stop != end:
-        raise Unusual
-    return message[at] << 8 | message[at + 1], host
+    return message[at] << 8 | message[at + 1], rdata_name(message, at + 2, end)
 
 
 def _tlsa(message: bytes, at: int, end: int) -> tuple[int, int, int, bytes]:

@@ -43,7 +43,7 @@ class Pass:
 
 
 async def _ask_names(context: Context, targets: Sequence[NameTarget | str], sink: Sink) -> None:
-    def emit(cls: type[TxtLookup] | type[MxLookup], rows: list[names.PlainRow]) -> None:
+    def emit(cls: type[TxtLookup] | type[MxLookup], rows: list[names.Row]) -> None:
         sink.emit_plain(cls, rows)
         context.progress.advance("names", len(rows))
 

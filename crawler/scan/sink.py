@@ -61,8 +61,8 @@ class Sink:
                 self._certificates.add(sha256)
                 self._rows[Certificate].append(_certificate(self._work.scan_id, sha256, der))
 
-    def emit_plain(self, cls: type[Any], rows: Iterable[tuple[Any, ...]]) -> None:
-        """Take rows of *cls* as plain tuples, see ``snapshot.rows``; instances cost far more."""
+    def emit_plain(self, cls: type[Any], rows: Iterable[Any]) -> None:
+        """Take many light rows of *cls*, nearly all of them plain tuples, see ``snapshot.rows``."""
         kept = self._rows[cls]
         before = len(kept)
         kept.extend(rows)

@@ -1,6 +1,7 @@
 """Loss on the way to a resolver: every name is measured that the budget allows, and tries count.
 
-The losses are drawn from a seed, so each run of a test sees the same ones.
+What is lost is drawn for each name and try by itself, so it is the same in every run, in whatever
+order the queries come.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ async def measure(script: Script, *, attempts: int) -> tuple[list[Lookup], int]:
 
 async def test_four_lost_queries_of_five_leave_no_name_unmeasured() -> None:
     """How many of the first four tries are dropped is drawn for each name."""
-    rng, seen = Random(2), Counter[str]()
-    drops = {f"d{number}.example": rng.randint(0, 4) for number in range(NAMES)}
+    seen = Counter[str]()
+    drops = {name: Random(name).randint(0, 4) for name in map("d{}.example".format, range(NAMES))}
 
     def script(asked: Asked) -> Iterator[Sent]:
         seen[asked.qname] += 1
@@ -66,10 +67,12 @@ async def test_four_lost_queries_of_five_leave_no_name_unmeasured() -> None:
 
 
 async def test_five_per_cent_lost_each_way_cost_no_more_than_chance() -> None:
-    rng, loss, attempts = Random(3), 0.05, 3
+    seen, loss, attempts = Counter[str](), 0.05, 3
 
     def script(asked: Asked) -> Iterator[Sent]:
         # A query that is lost on the way was sent all the same, and so was a lost answer's.
+        seen[asked.qname] += 1
+        rng = Random(f"{asked.qname} {seen[asked.qname]}")
         if rng.random() >= loss and rng.random() >= loss:
             yield asked.reply('"x"')
 

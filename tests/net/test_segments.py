@@ -7,8 +7,16 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+import trio
 
+from crawler.config import Dns
+from crawler.net.resolver import Lookup, open_resolver
 from crawler.net.segments import MOST_SEGMENTS, NOT_HERE, Send, send_each, send_segmented
+from crawler.protocol.dns_wire import RdType, question
+from crawler.vocabulary import DnsStatus
+from tests.net.nameserver import Asked, Sent, serve
+
+SO_NO_CHECK = 11  # asm-generic/socket.h; not in ``socket``
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -78,10 +86,40 @@ def test_what_was_not_sent_stays_in_the_list(pair: Pair, send: Send) -> None:
     assert received(receiver) == sorted(short)
 
 
-def test_parts_that_do_not_fit_the_path_are_told_from_failures(pair: Pair) -> None:
-    """Wider than loopback's MTU: the caller falls back to sending one by one."""
-    sender, _ = pair
-    waiting = of_lengths(65_000 // 2 + 500, 65_000 // 2 + 500)
+def test_a_socket_that_cannot_segment_says_so(pair: Pair) -> None:
+    """Linux segments only what it also sums; a card that cannot sum is refused in the same way."""
+    sender, receiver = pair
+    sender.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+    datagrams = of_lengths(40, 40, 41)
+    waiting = list(datagrams)
     with pytest.raises(OSError) as caught:  # noqa: PT011 -- its number is looked at
-        send_segmented(sender, [*waiting, *waiting])
+        send_segmented(sender, waiting)
     assert caught.value.errno in NOT_HERE
+    send_each(sender, waiting)
+    assert received(receiver) == sorted(datagrams)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_where_it_cannot_be_done_a_resolver_is_asked_one_by_one() -> None:
+    """The same refusal by the kernel, on the socket of a resolver client."""
+
+    def script(asked: Asked) -> Iterator[Sent]:
+        yield asked.reply('"x"')
+
+    names = [f"d{number}.example" for number in range(300)]
+    found: list[Lookup] = []
+    async with serve(script) as server:
+        dns = Dns(resolvers=(server.label,), queries_per_second=1_000_000)
+        async with open_resolver(dns) as resolver:
+            (upstream,) = resolver._pool.upstreams
+            channel = upstream._socket(trio.current_time())
+            assert channel is not None
+            channel._socket.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+            lookups = (Lookup(name, RdType.TXT, question(name, RdType.TXT)) for name in names)
+            await resolver.settle(lookups, found.extend)
+            assert channel.opened == len(names)
+    assert {(lookup.message.status, lookup.attempts) for lookup in found} == {
+        (DnsStatus.NOERROR, 1)
+    }
+    assert len(server.log) == len(names)

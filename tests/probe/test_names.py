@@ -30,9 +30,11 @@ async def probe(
     """The rows for *targets*, and what was asked for them."""
     rows: list[TxtLookup | MxLookup] = []
 
-    def emit(cls: type[TxtLookup] | type[MxLookup], plain: list[names.PlainRow]) -> None:
+    def emit(cls: type[TxtLookup] | type[MxLookup], some: list[names.Row]) -> None:
         columns = [column.name for column in fields(cls)]
-        rows.extend(cls(**dict(zip(columns, row, strict=True))) for row in plain)
+        for row in some:
+            plain = isinstance(row, tuple)
+            rows.append(cls(**dict(zip(columns, row, strict=True))) if plain else row)
 
     async with zone(contents) as (resolver, server):
         await names.probe(
