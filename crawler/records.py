@@ -27,6 +27,7 @@ from crawler.vocabulary import (
     Question,
     RecordOutcome,
     ResultType,
+    Resumption,
     SenderOutcome,
     Severity,
     Stage,
@@ -34,7 +35,7 @@ from crawler.vocabulary import (
     TxtKind,
 )
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Additive changes raise the minor number; anything else the major one."""
 
 
@@ -188,7 +189,26 @@ class Conversation(Observation):
     stage: Stage | None = optional("step at which it ended; null when it never began")
     tls_version: str | None = optional("negotiated version: TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3")
     cipher: str | None = optional("negotiated cipher suite, OpenSSL's name")
+    tls_group: str | None = optional(
+        "key exchange group, IANA TLS Supported Groups name; 'dhe-' and the bits of the prime for a "
+        "finite-field group of the peer's own; null for RSA key transport"
+    )
+    tls_hello_retry: bool | None = optional(
+        "TLS 1.3: the peer asked for another key share first (RFC 8446 section 4.1.4)"
+    )
+    tls_extended_master_secret: bool | None = optional(
+        "TLS 1.2 and below: agreed on (RFC 7627); null in TLS 1.3, which has it built in"
+    )
+    tls_secure_renegotiation: bool | None = optional(
+        "TLS 1.2 and below: indicated (RFC 5746); null in TLS 1.3, which has no renegotiation"
+    )
+    tls_resumption: Resumption | None = optional(
+        "TLS 1.2 and below: how the peer lets a session be resumed; null in TLS 1.3, where tickets "
+        "come after the handshake"
+    )
     tls_alert: str | None = optional("alert the peer sent, IANA TLS Alerts name")
+    connect_ms: float | None = optional("from the start until the connection stood, milliseconds")
+    tls_ms: float | None = optional("from ClientHello to the end of the handshake, milliseconds")
     chain: tuple[str, ...] = col("certificates presented, leaf first, SHA-256 of each", default=())
 
 
@@ -224,13 +244,24 @@ class StarttlsSession(Conversation):
     banner: bytes | None = optional("greeting, all its lines, as received")
     greeting_ms: float | None = optional("from connected to the end of the greeting, milliseconds")
     ehlo: tuple[bytes, ...] = col("lines of the reply to EHLO (or HELO) in plaintext", default=())
+    ehlo_ms: float | None = optional("from sending EHLO to the end of its reply, milliseconds")
+    ehlo_rejection: bytes | None = optional("reply that rejected EHLO, as received")
     helo_fallback: bool | None = optional("EHLO was rejected and HELO was sent")
     starttls_offered: bool | None = optional("the EHLO reply lists STARTTLS")
     starttls_reply: bytes | None = optional("reply to STARTTLS, as received")
+    starttls_ms: float | None = optional("from sending STARTTLS to its reply, milliseconds")
     plaintext_after_starttls: bytes | None = optional(
         "octets that followed the 220 in the same plaintext; never read as protected data"
     )
     ehlo_tls: tuple[bytes, ...] = col("lines of the reply to EHLO inside TLS", default=())
+    quit_reply: bytes | None = optional("reply to QUIT, as received")
+    refusal_code: int | None = optional("code of the first reply that refused us (4yz or 5yz)")
+    refusal_enhanced: str | None = optional(
+        "enhanced status code of that reply (RFC 3463), such as 4.7.1; null when it has none"
+    )
+    bare_lf: bool | None = optional(
+        "some line ended in LF without CR (RFC 5321 section 2.3.8); it was read all the same"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

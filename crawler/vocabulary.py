@@ -97,6 +97,16 @@ class Stage(StrEnum):
     HTTP_BODY = "http-body"
 
 
+class Resumption(StrEnum):
+    """How a server of TLS 1.2 or below lets a session be resumed (ours)."""
+
+    TICKET = "ticket"
+    """A ticket is going to be sent (RFC 5077)."""
+    SESSION_ID = "session-id"
+    """The server gave the session an id (RFC 5246 section 7.4.1.3)."""
+    NONE = "none"
+
+
 class Blame(StrEnum):
     """Whose failure a status is (ours)."""
 

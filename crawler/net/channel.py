@@ -25,7 +25,7 @@ MOST_OPEN: Final = 16_384
 """Open questions per socket: a quarter of the ids, so that unused ones are found at once."""
 
 MANY_OPEN: Final = 64
-FEW_ANSWERS: Final = 8
+FEW_ANSWERS: Final = 32
 GATHERING: Final = 0.002
 """With many questions open and few answers per wake-up, seconds to wait for more to come: a wake-up
 costs more than an answer does, and no question is in such a hurry."""

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import trio
+from OpenSSL import SSL
 
 from crawler.vocabulary import BLAME_OF_IO, Blame, IoStatus, Stage
 
@@ -86,7 +85,7 @@ _VANTAGE: Final = frozenset(
     }
 )
 
-_BEYOND_OPENSSL: Final = "EXCESSIVE_MESSAGE_SIZE"
+_BEYOND_OPENSSL: Final = "excessive message size"
 """OpenSSL's reason when a Certificate message is over ``max_cert_list``, 100 KiB."""
 
 
@@ -126,9 +125,8 @@ def has_route(address: str) -> bool:
 
 def text_of(error: BaseException) -> str:
     """What *error* says, for people: bounded, printable, the same on every run."""
-    if isinstance(error, ssl.SSLError):
-        # The line number of _ssl.c differs between builds of Python.
-        text = "TLS: " + re.sub(r"^\[.*?\] | \(_ssl\.c:\d+\)$", "", str(error.strerror or error))
+    if isinstance(error, SSL.Error):
+        text = f"TLS: {reason_of(error)}"
     elif isinstance(error, OSError) and error.errno is not None:
         text = f"{errno.errorcode.get(error.errno, error.errno)}: {os.strerror(error.errno)}"
     elif isinstance(error, PeerFault):
@@ -157,27 +155,24 @@ def _status(error: BaseException, stage: Stage, routed: bool) -> IoStatus | None
     """The word for one exception, or None when it does not tell."""
     if isinstance(error, PeerFault):
         return error.status
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, SSL.Error):
         return _status_of_tls(error, stage)
     if isinstance(error, OSError) and error.errno is not None:
         return _status_of_errno(error.errno, stage, routed)
     return None
 
 
-def _status_of_tls(error: ssl.SSLError, stage: Stage) -> IoStatus:
-    if is_eof(error):
-        return IoStatus.CONNECTION_CLOSED
-    if error.reason == _BEYOND_OPENSSL:
+def _status_of_tls(error: SSL.Error, stage: Stage) -> IoStatus:
+    if reason_of(error) == _BEYOND_OPENSSL:
         return IoStatus.CHAIN_TOO_LARGE
     return IoStatus.HANDSHAKE_ERROR if stage is Stage.TLS else IoStatus.PROTOCOL_ERROR
 
 
-def is_eof(error: ssl.SSLError) -> bool:
-    """Whether *error* is OpenSSL's way to say that the peer closed the connection."""
-    return (
-        isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError))
-        or error.reason == "UNEXPECTED_EOF_WHILE_READING"
-    )
+def reason_of(error: SSL.Error) -> str:
+    """OpenSSL's words for what went wrong: of the errors it queued, the last sums them up."""
+    queued = error.args[0] if error.args else ()
+    last = queued[-1] if isinstance(queued, list) and queued else ()
+    return str(last[-1]) if last else type(error).__name__
 
 
 def _status_of_errno(number: int, stage: Stage, routed: bool) -> IoStatus | None:

@@ -9,22 +9,24 @@ decoded, no certificate turned away.  A body stops at its cap plus one octet.
 are then the ones of port 443, and the port is a detail of the connection.
 
 Left to others: what the policy says (``protocol.sts_policy``), whether the chain passes
-(``protocol.certificate``).  This is the only module that knows httpx, by its public interface;
-nothing of it appears in what the module gives out.
+(``protocol.certificate``).  This is the only module that knows httpx and httpcore, the engine under
+it, by their public interfaces; nothing of them appears in what the module gives out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Final
 
+import httpcore
 import httpx
+import trio
 
 from crawler.config import Identity, Limits
-from crawler.net.conversation import Conversation, arrived
+from crawler.net.conversation import Conversation, dial
 from crawler.net.failure import Failure, PeerFault, causes
-from crawler.net.tls import MeasuringContext, TlsFacts, Watch, watching
+from crawler.net.tls import NO_TLS, TlsClient, TlsFacts, TlsLimits, TlsStream
 from crawler.politeness.gate import Permit
 from crawler.vocabulary import IoStatus, Stage
 
@@ -49,9 +51,6 @@ _FRAMING: Final = 8
 """A policy in chunks of one octet (RFC 9112 section 7.1) is six times its size; nobody needs more
 octets inside TLS than eight times the cap on the body, beside the header."""
 
-_NO_TIMEOUT: Final = httpx.Timeout(None).as_dict()
-"""httpx's timeouts start anew with every octet, so ours are used instead (``Conversation``)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyExchange:
@@ -60,7 +59,9 @@ class PolicyExchange:
     status: IoStatus
     stage: Stage
     error: str | None = None
-    tls: TlsFacts = field(default_factory=TlsFacts)
+    connect_ms: float | None = None
+    """From the start until the connection stood."""
+    tls: TlsFacts = NO_TLS
     http_status: int | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
     """All header fields, names in lower case, in the order received."""
@@ -94,7 +95,7 @@ class PolicyClient:
 
     def __init__(self, identity: Identity, limits: Limits) -> None:
         self._limits = limits
-        self._context = MeasuringContext(alpn=("http/1.1",))
+        self._tls = TlsClient(alpn=(b"http/1.1",))
         self._headers = {
             "User-Agent": user_agent(identity),
             "Accept": "*/*",
@@ -107,90 +108,138 @@ class PolicyClient:
 
         Whatever the peer does is in the value; nothing it does raises.
         """
-        limits = self._limits
-        call = Conversation(permit.address, total=limits.https_total)
-        watch = Watch(
-            certificates=limits.chain_certificates,
-            certificate_bytes=limits.chain_bytes,
-            octets=limits.header_bytes + _FRAMING * limits.policy_bytes,
+        fetch = _Fetch(self._limits, self._tls, permit, host)
+        authority = f"[{permit.address}]" if ":" in permit.address else permit.address
+        request = httpx.Request(
+            "GET",
+            f"https://{authority}:{permit.port}{POLICY_PATH}",
+            headers={"Host": host, **self._headers},
         )
-        received = _Received()
+        failure = await fetch.call.run(lambda: fetch.get(request))
+        return fetch.exchange(failure)
 
-        async def talk() -> None:
-            with watching(watch):
-                await self._get(permit, host, call, watch, received)
 
-        failure = await call.run(talk)
-        if failure is not None:
-            failure = watch.place(failure, spoke_first=False)
-        failure = _fault_of(received, limits) or failure
+class _Fetch:
+    """One request: the connection, the clock over it, and what has come."""
+
+    def __init__(self, limits: Limits, tls: TlsClient, permit: Permit, host: str) -> None:
+        self.call = Conversation(permit.address, total=limits.https_total)
+        self._limits = limits
+        self._tls = tls
+        self._permit = permit
+        self._host = host
+        self._connect_ms: float | None = None
+        self._stream: TlsStream | None = None
+        self._received = _Received()
+
+    async def get(self, request: httpx.Request) -> None:
+        """Connect, shake hands, send *request* and read the response."""
+        limits = self._limits
+        self.call.enter(Stage.CONNECT, limits.connect)
+        async with await dial(self._permit) as connection:
+            self._connect_ms = (trio.current_time() - self.call.started) * 1000
+            self._stream = self._tls.wrap(
+                connection,
+                self._host,
+                TlsLimits(
+                    certificates=limits.chain_certificates,
+                    certificate_bytes=limits.chain_bytes,
+                    octets=limits.header_bytes + _FRAMING * limits.policy_bytes,
+                ),
+            )
+            self.call.enter(Stage.TLS, limits.tls_handshake)
+            await self._stream.do_handshake()
+            self.call.enter(Stage.HTTP_HEADERS)
+            await self._ask(request, self._stream)
+
+    async def _ask(self, request: httpx.Request, stream: TlsStream) -> None:
+        transport = _OneConnection(stream)
+        try:
+            response = await transport.handle_async_request(request)
+            _take_head(response, self._received, self._limits.header_bytes)
+            self.call.enter(Stage.HTTP_BODY)
+            await _take_body(response, self._received, self._limits.policy_bytes, stream)
+        except httpcore.RemoteProtocolError as error:
+            raise _protocol_fault(error, stream) from error
+
+    def exchange(self, failure: Failure | None) -> PolicyExchange:
+        """What was learnt, once the fetch is over; *failure* is how it broke off."""
+        received, stream = self._received, self._stream
+        if failure is not None and stream is not None:
+            failure = stream.place(failure, spoke_first=False)
+        failure = _fault_of(received, self._limits) or failure
+        body = received.body
         return PolicyExchange(
             status=IoStatus.SUCCESS if failure is None else failure.status,
             stage=Stage.HTTP_BODY if failure is None else failure.stage,
             error=None if failure is None else failure.error,
-            tls=watch.facts,
+            connect_ms=self._connect_ms,
+            tls=NO_TLS if stream is None else stream.facts,
             http_status=received.http_status,
             headers=received.headers,
-            body=None if received.body is None else bytes(received.body[: limits.policy_bytes]),
-            body_size=None if received.body is None else len(received.body),
+            body=None if body is None else bytes(body[: self._limits.policy_bytes]),
+            body_size=None if body is None else len(body),
         )
 
-    async def _get(
-        self, permit: Permit, host: str, call: Conversation, watch: Watch, into: _Received
-    ) -> None:
-        """Send the request and read the response into *into*."""
-        address, port = permit.use()
-        steps = _Steps(permit, call, self._limits)
-        authority = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        request = httpx.Request(
-            "GET",
-            f"https://{authority}{POLICY_PATH}",
-            headers={"Host": host, **self._headers},
-            extensions={
-                "sni_hostname": host,
-                "timeout": _NO_TIMEOUT,
-                "trace": steps.trace,
-            },
+
+class _OneConnection(httpx.AsyncBaseTransport):
+    """An httpx transport over a connection that stands already, for one request.
+
+    httpx's own would open the connection itself, with the TLS of ``ssl``; and connections are never
+    shared here, so that a pool would only be in the way.
+    """
+
+    def __init__(self, stream: TlsStream) -> None:
+        self._stream = _Octets(stream)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; the body of the response is read as its stream is."""
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
         )
-        # A transport for each fetch: connections are never shared, and httpcore's pool looks
-        # through all of its connections at every request.
+        response = await httpcore.AsyncHTTP11Connection(
+            url.origin, self._stream
+        ).handle_async_request(httpcore.Request(request.method, url, headers=request.headers.raw))
+        assert isinstance(response.stream, AsyncIterable)
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Body(response.stream)
+        )
+
+
+class _Octets(httpcore.AsyncNetworkStream):
+    """A TLS connection as httpcore's engine wants it.  Deadlines are the conversation's."""
+
+    def __init__(self, stream: TlsStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        """What has come, nothing at the end; records are small, so *max_bytes* is never met."""
+        return await self._stream.receive_some()
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Send *buffer*.  A server may answer and close before it has read all."""
         try:
-            async with httpx.AsyncHTTPTransport(verify=self._context, trust_env=False) as transport:
-                response = await transport.handle_async_request(request)
-                _take_head(response, into, self._limits.header_bytes)
-                await _take_body(response, into, self._limits.policy_bytes, watch)
-        except httpx.RemoteProtocolError as error:
-            raise _protocol_fault(error, watch) from error
-        finally:
-            await steps.hang_up()
+            await self._stream.send_all(buffer)
+        except trio.BrokenResourceError as error:
+            raise httpcore.WriteError from error
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
 
 
-class _Steps:
-    """Turns httpx's trace of a request into the steps of a conversation."""
+class _Body(httpx.AsyncByteStream):
+    """The body of a response, piece by piece."""
 
-    def __init__(self, permit: Permit, call: Conversation, limits: Limits) -> None:
-        self._permit = permit
-        self._call = call
-        self._connection: Any = None
-        self._begins: Mapping[str, tuple[Stage, float]] = {
-            "connection.connect_tcp.started": (Stage.CONNECT, limits.connect),
-            "connection.start_tls.started": (Stage.TLS, limits.tls_handshake),
-            "http11.send_request_headers.started": (Stage.HTTP_HEADERS, limits.https_total),
-            "http11.receive_response_body.started": (Stage.HTTP_BODY, limits.https_total),
-        }
+    def __init__(self, pieces: AsyncIterable[bytes]) -> None:
+        self._pieces = pieces
 
-    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Called by httpx as the request proceeds (its ``trace`` extension)."""
-        if event == "connection.connect_tcp.complete":
-            self._connection = info["return_value"]
-            arrived(self._permit, self._connection.get_extra_info("server_addr"))
-        elif event in self._begins:
-            self._call.enter(*self._begins[event])
-
-    async def hang_up(self) -> None:
-        """Close the connection, which httpx leaves open when a handshake is cancelled."""
-        if self._connection is not None:
-            await self._connection.aclose()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            yield piece
 
 
 def user_agent(identity: Identity) -> str:
@@ -209,7 +258,9 @@ def _take_head(response: httpx.Response, into: _Received, cap: int) -> None:
         raise PeerFault(IoStatus.RESPONSE_TOO_LARGE, f"a header of more than {cap} octets")
 
 
-async def _take_body(response: httpx.Response, into: _Received, cap: int, watch: Watch) -> None:
+async def _take_body(
+    response: httpx.Response, into: _Received, cap: int, stream: TlsStream
+) -> None:
     """Keep the body up to one octet over its cap."""
     into.body = body = bytearray()
     assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -218,7 +269,7 @@ async def _take_body(response: httpx.Response, into: _Received, cap: int, watch:
         if len(body) > cap:
             # The loop is not left, for httpx's generators have to run to their end: rather, the
             # next read from the network fails.
-            watch.stop(PeerFault(IoStatus.RESPONSE_TOO_LARGE, _over(cap)))
+            stream.stop(PeerFault(IoStatus.RESPONSE_TOO_LARGE, _over(cap)))
 
 
 def _over(cap: int) -> str:
@@ -245,12 +296,12 @@ def _fault_of(received: _Received, limits: Limits) -> Failure | None:
     return None
 
 
-def _protocol_fault(error: httpx.RemoteProtocolError, watch: Watch) -> PeerFault:
+def _protocol_fault(error: httpcore.RemoteProtocolError, stream: TlsStream) -> PeerFault:
     """What an error of HTTP means: too much, too little, or something else than HTTP."""
     # The parser below httpx says what a server would answer to such a client: 431 (RFC 6585
     # section 5) when a header, a chunk's extension or a trailer fills its buffer.
     if any(getattr(cause, "error_status_hint", None) == 431 for cause in causes(error)):
         return PeerFault(IoStatus.RESPONSE_TOO_LARGE, "a header, chunk or trailer is too long")
-    if watch.ended:
+    if stream.ended:
         return PeerFault(IoStatus.CONNECTION_CLOSED, "the response is not complete")
     return PeerFault(IoStatus.PROTOCOL_ERROR, str(error))

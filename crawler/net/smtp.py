@@ -2,26 +2,23 @@
 
 Drives the dialogue of ``protocol.smtp`` over one connection: greeting, EHLO, STARTTLS, handshake,
 EHLO, QUIT.  Every octet that is sent is the dialogue's, every deadline is this module's, and
-every fact about TLS is the watch's.  Left to others: what the facts mean for a delivery.
+every fact about TLS is the TLS stream's.  Left to others: what the facts mean for a delivery.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
 import trio
 
 from crawler.config import Limits
 from crawler.net.conversation import Conversation, dial
 from crawler.net.failure import Failure
-from crawler.net.tls import MeasuringContext, TlsFacts, Watch, watching
+from crawler.net.tls import NO_TLS, TlsClient, TlsFacts, TlsLimits, TlsStream
 from crawler.politeness.gate import Permit
 from crawler.protocol.smtp import ReplyReceived, SmtpDialogue, SmtpFacts, State
 from crawler.vocabulary import IoStatus, Stage
-
-_READ: Final = 16384  # octets at a time: a TLS record, and far more than any reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +28,15 @@ class SmtpExchange:
     status: IoStatus
     stage: Stage
     error: str | None = None
+    connect_ms: float | None = None
+    """From the start until the connection stood."""
     greeting_ms: float | None = None
     """From connected to the end of the greeting."""
-    tls: TlsFacts = field(default_factory=TlsFacts)
+    ehlo_ms: float | None = None
+    """From sending EHLO to the end of its reply."""
+    starttls_ms: float | None = None
+    """From sending STARTTLS to the end of its reply."""
+    tls: TlsFacts = NO_TLS
     smtp: SmtpFacts | None = None
     """What the host said; None when the connection never stood."""
     deferred: bool = False
@@ -46,14 +49,14 @@ class MailClient:
     def __init__(self, ehlo_name: str, limits: Limits) -> None:
         self._ehlo_name = ehlo_name
         self._limits = limits
-        self._context = MeasuringContext()
+        self._tls = TlsClient()
 
     async def converse(self, permit: Permit, host: str) -> SmtpExchange:
         """Greet the MX host *host*, in normal form, at the address of *permit*.
 
         Whatever the peer does is in the value; nothing it does raises.
         """
-        session = _Session(self._ehlo_name, self._limits, self._context, permit, host)
+        session = _Session(self._ehlo_name, self._limits, self._tls, permit, host)
         failure = await session.call.run(session.talk)
         return session.exchange(failure)
 
@@ -65,13 +68,13 @@ class _Session:
         self,
         ehlo_name: str,
         limits: Limits,
-        context: MeasuringContext,
+        tls: TlsClient,
         permit: Permit,
         host: str,
     ) -> None:
         self.call = Conversation(permit.address, total=limits.smtp_total)
         self._limits = limits
-        self._context = context
+        self._tls = tls
         self._permit = permit
         self._host = host
         self._dialogue = SmtpDialogue(
@@ -80,24 +83,28 @@ class _Session:
             reply_lines=limits.smtp_reply_lines,
             reply_bytes=limits.smtp_reply_bytes,
         )
-        self._watch = Watch(
+        self._tls_limits = TlsLimits(
             certificates=limits.chain_certificates,
             certificate_bytes=limits.chain_bytes,
             octets=4 * limits.smtp_reply_bytes,  # two replies are read inside TLS
         )
+        self._protected: TlsStream | None = None
         self._step_limits = {
             Stage.TLS: limits.tls_handshake,
             Stage.QUIT: limits.smtp_quit,
         }
-        self._connected_at: float | None = None
-        self._greeting_ms: float | None = None
+        self._connect_ms: float | None = None
+        self._since = self.call.started
+        """When the step that is under way began."""
+        self._waited_ms: dict[Stage, float] = {}
+        """From the start of a step to the end of the first reply in it."""
         self._deferred = False
 
     async def talk(self) -> None:
         """The whole conversation."""
         self.call.enter(Stage.CONNECT, self._limits.connect)
         async with await dial(self._permit) as stream:
-            self._connected_at = trio.current_time()
+            self._connect_ms = self._lap()
             self.call.enter(Stage.BANNER, self._limits.smtp_banner)
             await self._speak(stream)
             if self._dialogue.state is State.TLS:
@@ -105,26 +112,29 @@ class _Session:
             if self._dialogue.state is State.TLS:
                 await self._speak_within_tls(stream)
 
+    def _lap(self) -> float:
+        """Milliseconds that the step under way has taken; the next one begins."""
+        since, self._since = self._since, trio.current_time()
+        return (self._since - since) * 1000
+
     async def _speak_within_tls(self, stream: trio.SocketStream) -> None:
-        with watching(self._watch):
-            protected = trio.SSLStream(stream, self._context, server_hostname=self._host)
-        async with protected:
-            await protected.do_handshake()
-            self._dialogue.start_tls_done()
-            self.call.enter(self._dialogue.stage)
-            await self._speak(protected)
+        self._protected = self._tls.wrap(stream, self._host, self._tls_limits)
+        await self._protected.do_handshake()
+        self._dialogue.start_tls_done()
+        self.call.enter(self._dialogue.stage)
+        await self._speak(self._protected)
 
     async def _check_silence(self, stream: trio.SocketStream) -> None:
         """RFC 3207 section 6: what arrives between the 220 and our ClientHello is no TLS."""
         if stream.socket.is_readable():
-            self._take(await stream.receive_some(_READ))
+            self._take(await stream.receive_some())
 
-    async def _speak(self, stream: trio.abc.Stream) -> None:
+    async def _speak(self, stream: trio.SocketStream | TlsStream) -> None:
         """Let the dialogue have its way until it is over or wants TLS."""
         while self._dialogue.state not in (State.TLS, State.DONE):
             if data := self._dialogue.data_to_send():
                 await stream.send_all(data)
-            self._take(await stream.receive_some(_READ))
+            self._take(await stream.receive_some())
 
     def _take(self, data: bytes | bytearray) -> None:
         """Hand what was read to the dialogue, and note what happens; nothing read is the end."""
@@ -137,8 +147,7 @@ class _Session:
             self.call.enter(stage, self._step_limits.get(stage, math.inf))
 
     def _note(self, event: ReplyReceived) -> None:
-        if event.stage is Stage.BANNER and self._connected_at is not None:
-            self._greeting_ms = (trio.current_time() - self._connected_at) * 1000
+        self._waited_ms.setdefault(event.stage, self._lap())
         code = event.reply.code
         # RFC 5321 section 4.2.1: 4yz is "try later".  A 554 greeting is how hosts turn away
         # clients that they find too busy or do not like (section 3.1).
@@ -147,10 +156,11 @@ class _Session:
 
     def exchange(self, failure: Failure | None) -> SmtpExchange:
         """What was learnt, once the conversation is over; *failure* is how it broke off."""
-        if failure is not None and self._connected_at is None:
+        if failure is not None and self._connect_ms is None:
             return SmtpExchange(status=failure.status, stage=failure.stage, error=failure.error)
         if failure is not None:
-            failure = self._watch.place(failure, spoke_first=True)
+            if self._protected is not None:
+                failure = self._protected.place(failure, spoke_first=True)
             self._dialogue.failed(failure.status, failure.error)
         facts = self._dialogue.facts
         # An alert may be the answer to the handshake although the dialogue has moved on.
@@ -159,8 +169,11 @@ class _Session:
             status=ending.status,
             stage=ending.stage,
             error=ending.error,
-            greeting_ms=self._greeting_ms,
-            tls=self._watch.facts,
+            connect_ms=self._connect_ms,
+            greeting_ms=self._waited_ms.get(Stage.BANNER),
+            ehlo_ms=self._waited_ms.get(Stage.EHLO),
+            starttls_ms=self._waited_ms.get(Stage.STARTTLS),
+            tls=NO_TLS if self._protected is None else self._protected.facts,
             smtp=facts,
             deferred=self._deferred,
         )

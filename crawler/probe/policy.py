@@ -17,6 +17,7 @@ import trio
 
 from crawler.net.https import PolicyClient, PolicyExchange
 from crawler.politeness.gate import Gate, Permit, Refused
+from crawler.probe.handshake import handshake_columns
 from crawler.records import Header, PolicyFetch, PolicyTarget
 from crawler.vocabulary import BLAME_OF_IO, IoStatus
 
@@ -63,7 +64,8 @@ async def probe(
             blame=refused.blame,
             error=refused.reason,
         ), ()
-    body, tls = exchange.body, exchange.tls
+    body = exchange.body
+    facts, chain = handshake_columns(exchange.tls)
     return row(
         started_at=started_at,
         elapsed_ms=elapsed_ms,
@@ -71,10 +73,7 @@ async def probe(
         stage=exchange.stage,
         blame=BLAME_OF_IO[exchange.status],
         error=exchange.error,
-        tls_version=tls.tls_version,
-        cipher=tls.cipher,
-        tls_alert=tls.tls_alert,
-        chain=tuple(hashlib.sha256(der).hexdigest() for der in tls.chain),
+        connect_ms=exchange.connect_ms,
         http_status=exchange.http_status,
         content_type=exchange.header("content-type"),
         location=exchange.header("location"),
@@ -83,7 +82,8 @@ async def probe(
         body_size=exchange.body_size,
         body_truncated=None if body is None else exchange.body_size != len(body),
         body_sha256=None if body is None else hashlib.sha256(body).hexdigest(),
-    ), tls.chain
+        **facts,
+    ), chain
 
 
 def _report(permit: Permit, exchange: PolicyExchange, at: datetime) -> None:

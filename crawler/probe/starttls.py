@@ -6,7 +6,6 @@ for the rules to say.  A target that is not contacted gets its row too, with the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +15,7 @@ import trio
 
 from crawler.net.smtp import MailClient, SmtpExchange
 from crawler.politeness.gate import Gate, Permit, Refused
+from crawler.probe.handshake import handshake_columns
 from crawler.records import MailTarget, StarttlsSession
 from crawler.vocabulary import BLAME_OF_IO, IoStatus
 
@@ -60,7 +60,7 @@ async def probe(
             blame=refused.blame,
             error=refused.reason,
         ), ()
-    tls = exchange.tls
+    facts, chain = handshake_columns(exchange.tls)
     ended = partial(
         row,
         started_at=started_at,
@@ -69,11 +69,11 @@ async def probe(
         stage=exchange.stage,
         blame=BLAME_OF_IO[exchange.status],
         error=exchange.error,
-        tls_version=tls.tls_version,
-        cipher=tls.cipher,
-        tls_alert=tls.tls_alert,
-        chain=tuple(hashlib.sha256(der).hexdigest() for der in tls.chain),
+        connect_ms=exchange.connect_ms,
         greeting_ms=exchange.greeting_ms,
+        ehlo_ms=exchange.ehlo_ms,
+        starttls_ms=exchange.starttls_ms,
+        **facts,
     )
     said = exchange.smtp
     if said is None:
@@ -81,12 +81,17 @@ async def probe(
     return ended(
         banner=said.banner,
         ehlo=said.ehlo,
+        ehlo_rejection=said.ehlo_rejection,
         helo_fallback=said.helo_fallback,
         starttls_offered=said.starttls_offered,
         starttls_reply=said.starttls_reply,
         plaintext_after_starttls=said.plaintext_after_starttls,
         ehlo_tls=said.ehlo_tls,
-    ), tls.chain
+        quit_reply=said.quit_reply,
+        refusal_code=said.refusal_code,
+        refusal_enhanced=said.refusal_enhanced,
+        bare_lf=said.bare_lf,
+    ), chain
 
 
 def _report(permit: Permit, exchange: SmtpExchange) -> None:

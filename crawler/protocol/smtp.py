@@ -217,15 +217,16 @@ class SmtpFacts:
     error: str | None = None
     banner: bytes | None = None
     ehlo: tuple[bytes, ...] = ()
+    ehlo_rejection: bytes | None = None
     helo_fallback: bool | None = None
     starttls_offered: bool | None = None
     starttls_reply: bytes | None = None
     plaintext_after_starttls: bytes | None = None
     ehlo_tls: tuple[bytes, ...] = ()
     quit_reply: bytes | None = None
-    """Reply to QUIT, as received."""
+    refusal_code: int | None = None
+    refusal_enhanced: str | None = None
     bare_lf: bool = False
-    """Some line ended in LF without CR (RFC 5321 section 2.3.8 forbids it; it was tolerated)."""
 
 
 @dataclass(slots=True)
@@ -235,6 +236,7 @@ class _Heard:
     raw: dict[State, bytes] = field(default_factory=dict)
     helo_fallback: bool | None = None
     starttls_offered: bool | None = None
+    refusal: Reply | None = None
     injected: bytes = b""
 
 
@@ -324,7 +326,7 @@ class SmtpDialogue:
     @property
     def facts(self) -> SmtpFacts:
         """What has been learnt; before the end, as if the connection had just been closed."""
-        heard = self._heard
+        heard, refusal = self._heard, self._heard.refusal
         status, stage = self._verdict or (IoStatus.CONNECTION_CLOSED, self.stage)
         return SmtpFacts(
             status=status,
@@ -332,13 +334,16 @@ class SmtpDialogue:
             error="; ".join(self._remarks) or None,
             banner=heard.raw.get(State.GREETING),
             ehlo=_lines(heard.raw.get(State.HELO, heard.raw.get(State.EHLO, b""))),
+            ehlo_rejection=heard.raw.get(State.EHLO) if heard.helo_fallback else None,
             helo_fallback=heard.helo_fallback,
             starttls_offered=heard.starttls_offered,
             starttls_reply=heard.raw.get(State.STARTTLS),
             plaintext_after_starttls=heard.injected or None,
             ehlo_tls=_lines(heard.raw.get(State.EHLO_TLS, b"")),
             quit_reply=heard.raw.get(State.QUIT),
-            bare_lf=any(re.search(rb"(?<!\r)\n", raw) for raw in heard.raw.values()),
+            refusal_code=refusal.code if refusal is not None else None,
+            refusal_enhanced=refusal.enhanced if refusal is not None else None,
+            bare_lf=any(raw.count(b"\n") > raw.count(b"\r\n") for raw in heard.raw.values()),
         )
 
     # Reading.
@@ -423,6 +428,9 @@ class SmtpDialogue:
     def _advance(self, reply: Reply, events: list[Event]) -> None:
         answer = self._answer(reply)
         step = TRANSITIONS[self._state, answer]
+        refused = answer in (Answer.DEFERRED, Answer.REJECTED) and self._state is not State.QUIT
+        if refused and self._heard.refusal is None:
+            self._heard.refusal = reply
         if step.verdict is not None or step.to is State.HELO:
             self._remarks.append(f"{self._state} {answer.value}: {reply}")
         if step.verdict is not None:

@@ -48,8 +48,9 @@ def rejudge(archive: Path, scan_id: str) -> Manifest:
         with Replacement(folder) as replacement:
             work = SealedWork(folder, replacement, seed=facts["seed"])
             judge_scan(work, plan, roots, suffixes.registrable)
-            updates = {"rules_version": RULES_VERSION, "openssl": openssl_versions()}
-            return replacement.finish(updates)
+            # What measured stays what it was.
+            openssl = {**openssl_versions(), "measuring": facts["openssl"]["measuring"]}
+            return replacement.finish({"rules_version": RULES_VERSION, "openssl": openssl})
 
 
 def _configuration(facts: Mapping[str, Any]) -> Config:

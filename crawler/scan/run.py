@@ -12,7 +12,6 @@ import json
 import secrets
 import shutil
 import signal
-import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -315,9 +314,6 @@ def _facts(
 
 
 def openssl_versions() -> dict[str, str]:
-    """The OpenSSL that measured and the one that judged."""
-    return {
-        "measuring": ssl.OPENSSL_VERSION,
-        "judging": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
-        "python": sys.version.split()[0],
-    }
+    """The OpenSSL that measured and the one that judged: one library at the time of a scan."""
+    version = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
+    return {"measuring": version, "judging": version, "python": sys.version.split()[0]}

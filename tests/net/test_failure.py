@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import ssl
 from collections.abc import Iterator
 
 import pytest
 import trio
+from OpenSSL import SSL
 
 from crawler.net.failure import Failure, PeerFault, classify, has_route, text_of, timed_out
 from crawler.vocabulary import Blame, IoStatus, Stage
@@ -116,29 +116,28 @@ def test_what_is_in_no_table_is_ours_with_its_text(error: Exception) -> None:
     assert type(error).__name__ in failure.error
 
 
-def tls_error(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:
-    error = kind(1, f"[SSL: {reason}] {reason.lower()} (_ssl.c:1006)")
-    error.reason = reason
-    return error
+def tls_error(*reasons: str) -> SSL.Error:
+    """An error as OpenSSL queues it: library, function, reason."""
+    return SSL.Error([("SSL routines", "", reason) for reason in reasons])
 
 
 @pytest.mark.parametrize(
     ("error", "stage", "status"),
     [
-        (tls_error(ssl.SSLError, "WRONG_VERSION_NUMBER"), Stage.TLS, IoStatus.HANDSHAKE_ERROR),
-        (tls_error(ssl.SSLEOFError, "X"), Stage.TLS, IoStatus.CONNECTION_CLOSED),
-        (
-            tls_error(ssl.SSLError, "UNEXPECTED_EOF_WHILE_READING"),
-            Stage.HTTP_BODY,
-            IoStatus.CONNECTION_CLOSED,
-        ),
-        (tls_error(ssl.SSLError, "EXCESSIVE_MESSAGE_SIZE"), Stage.TLS, IoStatus.CHAIN_TOO_LARGE),
+        (tls_error("wrong version number"), Stage.TLS, IoStatus.HANDSHAKE_ERROR),
+        (tls_error("excessive message size"), Stage.TLS, IoStatus.CHAIN_TOO_LARGE),
         # Once TLS stands, garbage is garbage.
-        (tls_error(ssl.SSLError, "BAD_RECORD_TYPE"), Stage.HTTP_BODY, IoStatus.PROTOCOL_ERROR),
+        (tls_error("bad record type"), Stage.HTTP_BODY, IoStatus.PROTOCOL_ERROR),
+        (SSL.SysCallError(-1, "Unexpected EOF"), Stage.TLS, IoStatus.HANDSHAKE_ERROR),
+        (SSL.Error(), Stage.TLS, IoStatus.HANDSHAKE_ERROR),
     ],
 )
-def test_openssl_s_errors(error: ssl.SSLError, stage: Stage, status: IoStatus) -> None:
+def test_openssl_s_errors(error: SSL.Error, stage: Stage, status: IoStatus) -> None:
     assert classify(caused(trio.BrokenResourceError(), error), stage).status is status
+
+
+def test_of_several_errors_the_last_sums_them_up() -> None:
+    assert text_of(tls_error("wrong tag", "nested asn1 error", "asn1 lib")) == "TLS: asn1 lib"
 
 
 def test_our_own_finding_carries_its_word() -> None:
@@ -157,7 +156,7 @@ def test_a_deadline_is_named_by_what_was_waited_for() -> None:
 
 def test_texts_are_bounded_printable_and_the_same_on_every_build() -> None:
     assert text_of(os_error(errno.ECONNRESET)) == "ECONNRESET: Connection reset by peer"
-    assert text_of(tls_error(ssl.SSLError, "WRONG_VERSION")) == "TLS: wrong_version"
+    assert text_of(tls_error("wrong version number")) == "TLS: wrong version number"
     hostile = text_of(ValueError("\x1b[2J\u202e\n" + "x" * 10**6))
     assert hostile.isprintable()
     assert len(hostile) == 200

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import trio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
+from OpenSSL import SSL
 
 from crawler.config import Limits
 from crawler.net import tls
 from crawler.net.https import PolicyExchange
-from crawler.vocabulary import IoStatus, Stage
+from crawler.vocabulary import IoStatus, Resumption, Stage
 from tests.net.servers import (
     POLICY,
     Behaviour,
@@ -50,33 +51,53 @@ async def shake_hands(context: ssl.SSLContext, limits: Limits | None = None) -> 
 # The settings.
 
 
-def test_k6_k7_the_settings_are_pinned() -> None:
-    """Not the defaults of a Python version; and no certificate is ever turned away."""
-    context = tls.MeasuringContext(alpn=("http/1.1",))
-    assert context.verify_mode is ssl.CERT_NONE
-    assert context.verify_flags == ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
-    assert not context.check_hostname
-    assert not context.hostname_checks_common_name
-    assert context.minimum_version is ssl.TLSVersion.TLSv1
-    assert context.maximum_version is ssl.TLSVersion.MAXIMUM_SUPPORTED
-    assert context.options & 0x4, "legacy servers are spoken to"
-    assert context.options & ssl.OP_NO_RENEGOTIATION
+class Ends:
+    """A client of ours and a server of ``ssl``, joined by nothing but memory."""
+
+    def __init__(self, server: ssl.SSLContext) -> None:
+        self.client = SSL.Connection(tls.TlsClient().context, None)
+        self.client.set_connect_state()
+        self._to_server, self._to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.server = server.wrap_bio(self._to_server, self._to_client, server_side=True)
+
+    def shake_hands(self) -> None:
+        """Raises what either side finds wrong."""
+        for _ in range(4):
+            with suppress(SSL.WantReadError):
+                self.client.do_handshake()
+            with suppress(SSL.WantReadError):
+                self._to_server.write(self.client.bio_read(65536))
+            with suppress(ssl.SSLWantReadError):
+                self.server.do_handshake()
+            if flight := self._to_client.read():
+                self.client.bio_write(flight)
+
+
+def offered(server: ssl.SSLContext) -> dict[str, ssl.SSLObject]:
+    """The suites that a client of ours offers, by name."""
+    ends = Ends(server)
+    ends.shake_hands()
+    return {name: ends.server for name, _, _ in ends.server.shared_ciphers() or ()}
+
+
+def test_no_certificate_is_ever_turned_away() -> None:
+    assert tls.TlsClient().context.get_verify_mode() == SSL.VERIFY_NONE
 
 
 def test_neither_anonymous_nor_null_suites_are_offered() -> None:
-    for suite in tls.MeasuringContext().get_ciphers():
-        assert suite["auth"] != "auth-null", suite["name"]
-        assert "NULL" not in suite["name"]
+    server = server_context(only=ssl.TLSVersion.TLSv1_2)
+    server.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    names = offered(server)
+    assert names
+    assert not [name for name in names if "NULL" in name or name.startswith(("ADH", "AECDH"))]
 
 
 def test_old_and_weak_suites_are_offered() -> None:
-    names = {suite["name"] for suite in tls.MeasuringContext().get_ciphers()}
-    assert {"TLS_AES_256_GCM_SHA384", "AES128-SHA", "DHE-RSA-AES128-SHA"} <= names
-
-
-def test_a_handshake_that_nobody_watches_is_our_mistake() -> None:
-    with pytest.raises(LookupError):
-        tls.MeasuringContext().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+    server = server_context(only=ssl.TLSVersion.TLSv1_2)
+    server.set_ciphers("ALL:@SECLEVEL=0")
+    assert {"AES128-SHA", "DHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-GCM-SHA384"} <= set(
+        offered(server)
+    )
 
 
 # Alerts.
@@ -265,18 +286,142 @@ async def test_a_name_with_an_underscore_is_sent_as_it_is() -> None:
 
 
 @pytest.mark.anyio
-async def test_two_tasks_have_two_watches() -> None:
-    """A watch belongs to the task that set it, and not to its siblings."""
-    watches: list[bool] = []
+async def test_an_address_in_place_of_a_name_is_not_sent() -> None:
+    """RFC 6066 section 3: no literal addresses in SNI; some MX records hold one."""
+    names: list[str | None] = []
+    context = server_context()
+    context.sni_callback = lambda _, name, __: names.append(name)
+    async with serving(policy_host(context)) as server:
+        exchange = await fetch(server, host="192.0.2.1")
+    assert (exchange.status, names) == (IoStatus.SUCCESS, [None])
 
-    async def one() -> None:
-        watch = tls.Watch(certificates=1, certificate_bytes=1, octets=1)
-        with tls.watching(watch):
-            await trio.sleep(1)
-            made = tls.MeasuringContext().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
-            watches.append(getattr(made, "watch", None) is watch)
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(one)
-        nursery.start_soon(one)
-    assert watches == [True, True]
+# What is told in the clear.
+
+
+@pytest.mark.anyio
+async def test_a_handshake_of_tls_1_3_tells_its_group() -> None:
+    facts = (await shake_hands(server_context(only=ssl.TLSVersion.TLSv1_3))).tls
+    assert (facts.tls_version, facts.tls_group, facts.tls_hello_retry) == (
+        "TLSv1.3",
+        "x25519",
+        False,
+    )
+    assert facts.tls_resumption is None
+    assert facts.tls_extended_master_secret is None
+    assert facts.tls_secure_renegotiation is None
+    assert facts.tls_ms is not None
+
+
+@pytest.mark.anyio
+async def test_a_server_that_wants_another_share_is_seen_to_ask() -> None:
+    """P-521 is among the groups we know, and no share of it is sent at first."""
+    context = server_context(only=ssl.TLSVersion.TLSv1_3)
+    context.set_ecdh_curve("secp521r1")
+    facts = (await shake_hands(context)).tls
+    assert (facts.tls_group, facts.tls_hello_retry) == ("secp521r1", True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("options", "resumption"),
+    [(0, Resumption.TICKET), (ssl.OP_NO_TICKET, Resumption.SESSION_ID)],
+    ids=["tickets", "no tickets"],
+)
+async def test_a_handshake_of_tls_1_2_tells_what_was_agreed(
+    options: int, resumption: Resumption
+) -> None:
+    context = server_context(only=ssl.TLSVersion.TLSv1_2)
+    context.options |= options
+    facts = (await shake_hands(context)).tls
+    assert (facts.tls_version, facts.tls_group) == ("TLSv1.2", "x25519")
+    assert (facts.tls_extended_master_secret, facts.tls_secure_renegotiation) == (True, True)
+    assert facts.tls_resumption is resumption
+    assert facts.tls_hello_retry is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("ciphers", "group"),
+    [
+        pytest.param("DHE+AESGCM:@SECLEVEL=0", "dhe-1024", id="finite field, too small today"),
+        pytest.param("kRSA+AES:@SECLEVEL=0", None, id="RSA key transport has no group"),
+    ],
+)
+async def test_key_exchanges_of_old(tmp_path: Path, ciphers: str, group: str | None) -> None:
+    context = rsa_server(tmp_path)
+    context.set_ciphers(ciphers)
+    facts = (await shake_hands(context)).tls
+    assert facts.tls_version == "TLSv1.2"
+    assert facts.tls_group == group
+
+
+@pytest.mark.anyio
+async def test_a_certificate_that_openssl_cannot_read_is_kept_all_the_same() -> None:
+    """Below TLS 1.3 it comes in the clear, so what broke the handshake is there to be looked at."""
+    context = server_context(only=ssl.TLSVersion.TLSv1_2)
+    damaged: list[bytes] = []
+
+    async def behaviour(peer: Peer) -> None:
+        flight = first_flight(context, await peer.read())
+        at = flight.index(b"\x30\x82", flight.index(b"\x0b\x00")) + 4
+        damaged.append(flight[at - 4 : at])
+        await peer.say(flight[:at] + b"\xff" + flight[at + 1 :])  # the TBSCertificate's tag
+        await peer.read()
+
+    async with serving(behaviour) as server:
+        exchange = await fetch(server)
+    assert exchange.status is IoStatus.HANDSHAKE_ERROR
+    (certificate,) = exchange.tls.chain
+    assert certificate[:5] == damaged[0] + b"\xff"
+
+
+def first_flight(context: ssl.SSLContext, hello: bytes) -> bytes:
+    """What a server of *context* answers to a ClientHello."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    incoming.write(hello)
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_side=True).do_handshake()
+    return outgoing.read()
+
+
+DH_1024 = """\
+-----BEGIN DH PARAMETERS-----
+MIGHAoGBAJRdbYfLPjl48ZUfiFUW5R6iSMd7J99wNBprVrOswUQ+kqfTVAWTlHD8
+vXczRYDz1oVRda/Nka4XZwuxjRVEzKilC9g2LHr49GOUKtXIdwqu90lCskrZ+8GQ
+DdsuZsYB2Gj9Nbmnkn4dae95200DzYMgfibAkF2WHKOR4jX9xExnAgEC
+-----END DH PARAMETERS-----
+"""
+"""Made for this test and used nowhere else."""
+
+
+def rsa_server(folder: Path) -> ssl.SSLContext:
+    """A server of TLS 1.2 with an RSA key, whose finite-field group has 1024 bits."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rsa")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "rsa.pem").write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "rsa.pem")
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # otherwise OpenSSL turns such a group away
+    (folder / "dh.pem").write_text(DH_1024)
+    context.load_dh_params(folder / "dh.pem")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
