@@ -8,14 +8,12 @@ with every octet is no limit at all.  Both are one cancel scope whose deadline m
 from __future__ import annotations
 
 import math
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
 
 from crawler.net.failure import Failure, classify, has_route, timed_out
-from crawler.politeness.gate import Permit
 from crawler.vocabulary import Stage
 
 
@@ -34,7 +32,11 @@ class Conversation:
     def enter(self, stage: Stage, limit: float = math.inf) -> None:
         """The next step begins; it may take *limit* seconds, within the total."""
         self.stage = stage
-        self._scope.deadline = min(self._end, trio.current_time() + limit)
+        deadline = self._end
+        if limit < math.inf:
+            deadline = min(deadline, trio.current_time() + limit)
+        if deadline != self._scope.deadline:
+            self._scope.deadline = deadline
 
     async def run(self, talk: Callable[[], Awaitable[None]]) -> Failure | None:
         """Have the conversation; returns what went wrong, or None when it ran to its end."""
@@ -44,27 +46,3 @@ class Conversation:
             except Exception as error:  # noqa: BLE001  the one place where a failure becomes a value
                 return classify(error, self.stage, routed=has_route(self.address))
         return timed_out(self.stage) if self._scope.cancelled_caught else None
-
-
-async def dial(permit: Permit) -> trio.SocketStream:
-    """Connect to where *permit* allows, and nowhere else."""
-    address, port = permit.use()
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connection = trio.socket.socket(family, socket.SOCK_STREAM)
-    try:
-        await connection.connect((address, port))
-        arrived(permit, connection.getpeername())
-        return trio.SocketStream(connection)
-    except BaseException:
-        connection.close()
-        raise
-
-
-def arrived(permit: Permit, peer: tuple[object, ...]) -> None:
-    """A connection stands: *peer*, as the socket names it, has to be the one that was permitted.
-
-    The address was checked as text; only the socket knows where it has led.
-    """
-    if peer[:2] != (permit.address, permit.port):
-        raise RuntimeError(f"dialled {permit.address} port {permit.port}, reached {peer[:2]}")
-    permit.connected()

@@ -24,9 +24,10 @@ import httpx
 import trio
 
 from crawler.config import Identity, Limits
-from crawler.net.conversation import Conversation, dial
+from crawler.net.conversation import Conversation
 from crawler.net.failure import Failure, PeerFault, causes
 from crawler.net.tls import NO_TLS, TlsClient, TlsFacts, TlsLimits, TlsStream
+from crawler.net.wire import dial
 from crawler.politeness.gate import Permit
 from crawler.vocabulary import IoStatus, Stage
 
@@ -136,10 +137,10 @@ class _Fetch:
         """Connect, shake hands, send *request* and read the response."""
         limits = self._limits
         self.call.enter(Stage.CONNECT, limits.connect)
-        async with await dial(self._permit) as connection:
+        with await dial(self._permit) as wire:
             self._connect_ms = (trio.current_time() - self.call.started) * 1000
             self._stream = self._tls.wrap(
-                connection,
+                wire,
                 self._host,
                 TlsLimits(
                     certificates=limits.chain_certificates,
@@ -223,12 +224,12 @@ class _Octets(httpcore.AsyncNetworkStream):
         """Send *buffer*.  A server may answer and close before it has read all."""
         try:
             await self._stream.send_all(buffer)
-        except trio.BrokenResourceError as error:
+        except OSError as error:
             raise httpcore.WriteError from error
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._stream.aclose()
+        self._stream.close()
 
 
 class _Body(httpx.AsyncByteStream):

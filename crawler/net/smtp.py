@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import trio
 
 from crawler.config import Limits
-from crawler.net.conversation import Conversation, dial
+from crawler.net.conversation import Conversation
 from crawler.net.failure import Failure
 from crawler.net.tls import NO_TLS, TlsClient, TlsFacts, TlsLimits, TlsStream
+from crawler.net.wire import Wire, dial
 from crawler.politeness.gate import Permit
 from crawler.protocol.smtp import ReplyReceived, SmtpDialogue, SmtpFacts, State
 from crawler.vocabulary import IoStatus, Stage
@@ -103,42 +104,43 @@ class _Session:
     async def talk(self) -> None:
         """The whole conversation."""
         self.call.enter(Stage.CONNECT, self._limits.connect)
-        async with await dial(self._permit) as stream:
+        with await dial(self._permit) as wire:
             self._connect_ms = self._lap()
             self.call.enter(Stage.BANNER, self._limits.smtp_banner)
-            await self._speak(stream)
+            await self._speak(wire)
             if self._dialogue.state is State.TLS:
-                await self._check_silence(stream)
+                self._check_silence(wire)
             if self._dialogue.state is State.TLS:
-                await self._speak_within_tls(stream)
+                await self._speak_within_tls(wire)
 
     def _lap(self) -> float:
         """Milliseconds that the step under way has taken; the next one begins."""
         since, self._since = self._since, trio.current_time()
         return (self._since - since) * 1000
 
-    async def _speak_within_tls(self, stream: trio.SocketStream) -> None:
-        self._protected = self._tls.wrap(stream, self._host, self._tls_limits)
+    async def _speak_within_tls(self, wire: Wire) -> None:
+        self._protected = self._tls.wrap(wire, self._host, self._tls_limits)
         await self._protected.do_handshake()
         self._dialogue.start_tls_done()
         self.call.enter(self._dialogue.stage)
         await self._speak(self._protected)
 
-    async def _check_silence(self, stream: trio.SocketStream) -> None:
+    def _check_silence(self, wire: Wire) -> None:
         """RFC 3207 section 6: what arrives between the 220 and our ClientHello is no TLS."""
-        if stream.socket.is_readable():
-            self._take(await stream.receive_some())
+        data = wire.receive_now()
+        if data is not None:
+            self._take(data)
 
-    async def _speak(self, stream: trio.SocketStream | TlsStream) -> None:
+    async def _speak(self, stream: Wire | TlsStream) -> None:
         """Let the dialogue have its way until it is over or wants TLS."""
         while self._dialogue.state not in (State.TLS, State.DONE):
             if data := self._dialogue.data_to_send():
                 await stream.send_all(data)
             self._take(await stream.receive_some())
 
-    def _take(self, data: bytes | bytearray) -> None:
+    def _take(self, data: bytes) -> None:
         """Hand what was read to the dialogue, and note what happens; nothing read is the end."""
-        events = self._dialogue.receive(bytes(data)) if data else self._dialogue.closed()
+        events = self._dialogue.receive(data) if data else self._dialogue.closed()
         for event in events:
             if isinstance(event, ReplyReceived):
                 self._note(event)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from itertools import accumulate
@@ -31,6 +32,7 @@ import trio
 from OpenSSL import SSL, crypto
 
 from crawler.net.failure import Failure, PeerFault, reason_of
+from crawler.net.wire import READ_BYTES, Wire
 from crawler.protocol.tls_hello import HelloReader
 from crawler.vocabulary import IoStatus, Resumption, Stage
 
@@ -39,8 +41,6 @@ CIPHERS: Final = b"DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
 
 OPTIONS: Final = SSL.OP_LEGACY_SERVER_CONNECT | SSL.OP_NO_RENEGOTIATION
 """Servers without RFC 5746 are spoken to, and nobody is let begin anew."""
-
-_READ: Final = 16384 + 2048  # octets at a time: the largest record (RFC 8446 section 5.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +89,19 @@ class TlsClient:
         if alpn:
             self.context.set_alpn_protos(list(alpn))
 
-    def wrap(self, transport: trio.SocketStream, host: str, limits: TlsLimits) -> TlsStream:
-        """A TLS connection over *transport*, not yet begun; *host* goes into SNI (RFC 6066)."""
+    def wrap(self, wire: Wire, host: str, limits: TlsLimits) -> TlsStream:
+        """A TLS connection over *wire*, not yet begun; *host* goes into SNI (RFC 6066)."""
         tls = SSL.Connection(self.context, None)
         tls.set_connect_state()
         if not _is_address(host):  # RFC 6066 section 3: "literal addresses are not permitted"
             tls.set_tlsext_host_name(host.encode("ascii"))
-        return TlsStream(transport, tls, limits)
+        return TlsStream(wire, tls, limits)
 
 
 def _is_address(host: str) -> bool:
     """An MX record may wrongly hold an address in place of a name."""
+    if not host[-1:].isdigit() and ":" not in host:
+        return False
     try:
         ip_address(host)
     except ValueError:
@@ -111,7 +113,7 @@ class TlsStream:
     """One TLS connection, what was seen of it, and the limits it is held to.
 
     Raises ``SSL.Error`` for what OpenSSL finds wrong, ``PeerFault`` for what exceeds a limit or is
-    cut off in the handshake, and what the transport raises.
+    cut off in the handshake, and what the wire raises.
     """
 
     __slots__ = (
@@ -119,17 +121,15 @@ class TlsStream:
         "_limits",
         "_stopped",
         "_tls",
-        "_transport",
+        "_wire",
         "ended",
         "facts",
         "heard",
         "received",
     )
 
-    def __init__(
-        self, transport: trio.SocketStream, tls: SSL.Connection, limits: TlsLimits
-    ) -> None:
-        self._transport = transport
+    def __init__(self, wire: Wire, tls: SSL.Connection, limits: TlsLimits) -> None:
+        self._wire = wire
         self._tls = tls
         self._limits = limits
         self._hello = HelloReader()
@@ -144,22 +144,27 @@ class TlsStream:
 
     async def do_handshake(self) -> None:
         """Shake hands; ``facts`` then tell of it, also when it fails."""
-        began = trio.current_time()
+        began, alert, agreed = trio.current_time(), None, False
         try:
             await self._shake_hands()
+            agreed = True
         except SSL.Error as error:
-            self._see(error)
+            alert = alert_name(error)
             raise
-        else:
-            self.facts = replace(
-                self.facts,
-                tls_version=self._tls.get_protocol_version_name(),
-                cipher=self._tls.get_cipher_name(),
-                tls_ms=(trio.current_time() - began) * 1000,
-            )
         finally:
-            presented = self._presented()
-            self._keep(presented)
+            seen, presented = self._hello.seen, self._presented()
+            self.facts = TlsFacts(
+                tls_version=self._tls.get_protocol_version_name() if agreed else None,
+                cipher=self._tls.get_cipher_name() if agreed else None,
+                tls_group=seen.group,
+                tls_hello_retry=seen.hello_retry,
+                tls_extended_master_secret=seen.extended_master_secret,
+                tls_secure_renegotiation=seen.secure_renegotiation,
+                tls_resumption=seen.resumption,
+                tls_alert=alert,
+                tls_ms=(trio.current_time() - began) * 1000 if agreed else None,
+                chain=self._capped(presented),
+            )
         if len(self.facts.chain) < len(presented):
             text = f"{len(presented)} certificates, {sum(map(len, presented))} octets"
             raise PeerFault(IoStatus.CHAIN_TOO_LARGE, text)
@@ -175,9 +180,10 @@ class TlsStream:
                     raise PeerFault(IoStatus.CONNECTION_CLOSED, text) from None
                 continue
             except SSL.Error:
-                await self._flush()  # our alert, which says why
+                with suppress(OSError):
+                    await self._flush()  # our alert, which says why
                 raise
-            await self._flush()
+            # What is left to send in TLS 1.3, our Finished, goes with the first octets inside.
             return
 
     async def send_all(self, data: bytes) -> None:
@@ -192,7 +198,7 @@ class TlsStream:
             if self._stopped is not None:
                 raise self._stopped
             try:
-                data: bytes = self._tls.recv(_READ)
+                data: bytes = self._tls.recv(READ_BYTES)
             except SSL.WantReadError:
                 await self._flush()  # an answer to a message of TLS itself, such as a KeyUpdate
                 if not await self._fill():
@@ -202,7 +208,7 @@ class TlsStream:
                 self.ended = True
                 return b""
             except SSL.Error as error:
-                self._see(error)
+                self.facts = replace(self.facts, tls_alert=alert_name(error))
                 raise
             self.received += len(data)
             if self.received > self._limits.octets:
@@ -210,11 +216,11 @@ class TlsStream:
                 raise PeerFault(IoStatus.RESPONSE_TOO_LARGE, text)
             return data
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close the connection.  No close_notify: nobody waits for it, and the peer has our QUIT
         or "Connection: close".
         """
-        await self._transport.aclose()
+        self._wire.close()
 
     def stop(self, fault: PeerFault) -> None:
         """Enough has been read: the next read raises *fault*."""
@@ -241,19 +247,19 @@ class TlsStream:
     async def _flush(self) -> None:
         """Send what OpenSSL wants sent."""
         try:
-            data = self._tls.bio_read(_READ)
+            data = self._tls.bio_read(READ_BYTES)
         except SSL.WantReadError:
             return
-        await self._transport.send_all(data)
+        await self._wire.send_all(data)
 
     async def _fill(self) -> bool:
         """Give OpenSSL what comes next; false when the peer has closed the connection."""
-        data = await self._transport.receive_some(_READ)
+        data = await self._wire.receive_some()
         if not data:
             self.ended = True
             return False
         self.heard = True
-        self._hello.feed(bytes(data))
+        self._hello.feed(data)
         self._tls.bio_write(data)
         return True
 
@@ -267,25 +273,11 @@ class TlsStream:
             for certificate in self._tls.get_peer_cert_chain() or ()
         ]
 
-    def _keep(self, presented: Sequence[bytes]) -> None:
-        """Keep what the flight told, and of the chain as much as its caps allow."""
-        seen, limits = self._hello.seen, self._limits
+    def _capped(self, presented: Sequence[bytes]) -> tuple[bytes, ...]:
+        """As much of the chain as its caps allow."""
         sizes = accumulate(map(len, presented))
-        within = sum(size <= limits.certificate_bytes for size in sizes)
-        self.facts = replace(
-            self.facts,
-            tls_group=seen.group,
-            tls_hello_retry=seen.hello_retry,
-            tls_extended_master_secret=seen.extended_master_secret,
-            tls_secure_renegotiation=seen.secure_renegotiation,
-            tls_resumption=seen.resumption,
-            chain=tuple(presented[: min(within, limits.certificates)]),
-        )
-
-    def _see(self, error: SSL.Error) -> None:
-        """OpenSSL gave up."""
-        if (name := alert_name(error)) is not None:
-            self.facts = replace(self.facts, tls_alert=name)
+        within = sum(size <= self._limits.certificate_bytes for size in sizes)
+        return tuple(presented[: min(within, self._limits.certificates)])
 
 
 ALERTS: Final = (

@@ -16,7 +16,7 @@ mean that the peer wants less of us.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -185,31 +185,40 @@ class Gate:
             self._queues.of(address, queue) as queue,
             self._prefixes.of(prefix_of(address), room) as room,
         ):
-            async with queue.slots[service], AsyncExitStack() as held:
-                async with queue.turn:
+            held: list[trio.Semaphore] = []
+            await _take(queue.slots[service])
+            try:
+                await _take(queue.turn)
+                try:
                     await self._wait_to_start(address, room, held)
                     self._refuse(address, names)
                     self._pace.opened(address, trio.current_time())
+                finally:
+                    queue.turn.release()
                 permit = Permit(address, self._ports[service], self._pace, seal=_SEAL)
                 try:
                     yield permit
                 finally:
                     permit._end()
+            finally:
+                _give_back(held)
+                queue.slots[service].release()
 
     async def _wait_to_start(
-        self, address: str, room: trio.Semaphore, held: AsyncExitStack
+        self, address: str, room: trio.Semaphore, held: list[trio.Semaphore]
     ) -> None:
         """Wait until a connection to *address* may start, with the places it takes in *held*."""
         while True:
             await _sleep_until(self._pace.ready_at(address))
-            await held.enter_async_context(room)
-            await held.enter_async_context(self._places)
+            for places in (room, self._places):
+                await _take(places)
+                held.append(places)
             await _sleep_until(self._pace.take_turn(trio.current_time()))
             if self._pace.ready_at(address) <= trio.current_time():
                 return
             # Another conversation with this address was asked to slow down meanwhile: others may
             # have these places while we wait.
-            await held.aclose()
+            _give_back(held)
 
     def _refuse(self, address: str, names: tuple[str, ...]) -> None:
         """Raise ``Refused`` if this address, reached by these names, is not to be contacted."""
@@ -224,6 +233,22 @@ class Gate:
             raise Refused(IoStatus.BLOCKLISTED_TARGET, f"{address}: {reason}")
         if not self._ipv6 and ":" in address:
             raise Refused(IoStatus.VANTAGE_FAILURE, "this vantage has no IPv6: [net] ipv6 = false")
+
+
+async def _take(places: trio.Semaphore | trio.Lock) -> None:
+    """Take one of *places*; yields to the scheduler only when there is none.
+
+    Who waits is served first: ``release`` hands its place over, so nobody can slip in between.
+    """
+    try:
+        places.acquire_nowait()
+    except trio.WouldBlock:
+        await places.acquire()
+
+
+def _give_back(held: list[trio.Semaphore]) -> None:
+    while held:
+        held.pop().release()
 
 
 async def _sleep_until(when: float) -> None:

@@ -125,6 +125,10 @@ _BY_FIRST_DIGIT: Final = MappingProxyType(
 # Our reading: the second digit may be any, for 571 and 591 are met in the wild.
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _REPLY_PREFIX: Final = re.compile(rb"[2-5]?|[2-5][0-9]|[2-5][0-9][0-9](?:[ -].*|\r*)", re.DOTALL)
+# One reply and nothing else; every line but the last has "-" after the same code.
+_WHOLE_REPLY: Final = re.compile(rb"([2-5][0-9][0-9])(?:-[^\n]*\n\1)*(?: [^\n]*)?\r*\n")
+# The first word of a line that is not the first.
+_KEYWORD: Final = re.compile(rb"\n[0-9]{3}[ -][^\S\n]*(\S+)")
 # RFC 3463 section 2: class "." subject "." detail, no leading zeros asked of a reader.
 _ENHANCED: Final = re.compile(rb"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
 # RFC 5321 section 4.1.1.1: a domain or an address literal; in either case these octets.
@@ -175,8 +179,7 @@ class Reply:
         """The EHLO keywords (RFC 5321 section 4.1.1.1): the first word of every line after the
         first, upper case, for "verbs, parameter values and keywords" are case-insensitive.
         """
-        words = (text.upper().split(None, 1) for text in self.texts[1:])
-        return tuple(word[0].decode("latin-1") for word in words if word)
+        return tuple(word.decode("latin-1") for word in _KEYWORD.findall(self.raw.upper()))
 
     def __str__(self) -> str:
         """Code and enhanced code: what may stand in a log.  The peer's own text may not."""
@@ -327,11 +330,11 @@ class SmtpDialogue:
     def facts(self) -> SmtpFacts:
         """What has been learnt; before the end, as if the connection had just been closed."""
         heard, refusal = self._heard, self._heard.refusal
-        status, stage = self._verdict or (IoStatus.CONNECTION_CLOSED, self.stage)
+        status, stage, error = self._ending
         return SmtpFacts(
             status=status,
             stage=stage,
-            error="; ".join(self._remarks) or None,
+            error=error,
             banner=heard.raw.get(State.GREETING),
             ehlo=_lines(heard.raw.get(State.HELO, heard.raw.get(State.EHLO, b""))),
             ehlo_rejection=heard.raw.get(State.EHLO) if heard.helo_fallback else None,
@@ -346,6 +349,11 @@ class SmtpDialogue:
             bare_lf=any(raw.count(b"\n") > raw.count(b"\r\n") for raw in heard.raw.values()),
         )
 
+    @property
+    def _ending(self) -> tuple[IoStatus, Stage, str | None]:
+        status, stage = self._verdict or (IoStatus.CONNECTION_CLOSED, self.stage)
+        return status, stage, "; ".join(self._remarks) or None
+
     # Reading.
 
     def _next_reply(self, events: list[Event]) -> Reply | None:
@@ -353,6 +361,9 @@ class SmtpDialogue:
 
         Every limit is met at a position in the stream, never at the end of a segment.
         """
+        if not self._reply and self._is_whole_reply():
+            self._reply, self._buffer = self._buffer, bytearray()
+            return self._take_reply()
         while self._state in STAGES and self._state is not State.TLS:
             room = min(self._line_bytes, self._reply_bytes - len(self._reply))
             end = self._buffer.find(b"\n", 0, room) + 1
@@ -379,6 +390,19 @@ class SmtpDialogue:
             if self._reply_line_count == self._reply_lines:
                 events += self._give_up(IoStatus.RESPONSE_TOO_LARGE, "a reply has too many lines")
         return None
+
+    def _is_whole_reply(self) -> bool:
+        """Whether the buffer is one reply, within every limit: what nearly all hosts send, and the
+        same for the reader as line by line.
+        """
+        buffer = self._buffer
+        return (
+            len(buffer) <= min(self._line_bytes, self._reply_bytes)
+            and buffer.count(b"\n") <= self._reply_lines
+            and _WHOLE_REPLY.fullmatch(buffer) is not None
+            and self._state in STAGES
+            and self._state is not State.TLS
+        )
 
     def _take_reply(self) -> Reply:
         reply = Reply(bytes(self._reply))
@@ -468,5 +492,4 @@ class SmtpDialogue:
         self._state = State.DONE
         self._buffer.clear()
         self._reply.clear()
-        facts = self.facts
-        return [Ended(facts.status, facts.stage, facts.error)]
+        return [Ended(*self._ending)]

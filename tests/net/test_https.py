@@ -12,8 +12,8 @@ import trio
 import trio.testing
 
 from crawler.config import Identity, Limits, Seconds
-from crawler.net.conversation import arrived
 from crawler.net.https import PolicyClient, PolicyExchange, user_agent
+from crawler.net.wire import arrived
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
 from crawler.vocabulary import IoStatus, Stage

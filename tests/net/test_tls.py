@@ -422,6 +422,6 @@ def rsa_server(folder: Path) -> ssl.SSLContext:
     context.load_cert_chain(folder / "rsa.pem")
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # otherwise OpenSSL turns such a group away
     (folder / "dh.pem").write_text(DH_1024)
-    context.load_dh_params(folder / "dh.pem")
+    context.load_dh_params(str(folder / "dh.pem"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context

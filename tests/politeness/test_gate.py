@@ -17,7 +17,7 @@ import trio
 import trio.testing
 
 from crawler.config import Config, Net, Politeness, Seconds
-from crawler.net.conversation import dial
+from crawler.net.wire import dial
 from crawler.politeness.destination import prefix_of
 from crawler.politeness.gate import Gate, Permit, Refused, Service
 from crawler.politeness.opt_out import OptOut
@@ -398,8 +398,9 @@ async def test_l1_l2_l3_l4_as_real_servers_log_it() -> None:
         gate = Gate(Config(net=net, politeness=limits), OptOut(None), NOBODY)
 
         async def visit(address: str, service: Service, lasting: float) -> None:
-            async with gate.admit(address, service) as permit, await dial(permit):
-                await trio.sleep(lasting)
+            async with gate.admit(address, service) as permit:
+                with await dial(permit):
+                    await trio.sleep(lasting)
 
         rng = random.Random(11)
         async with trio.open_nursery() as workers:
