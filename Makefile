@@ -44,7 +44,7 @@ interop: $(READY) ## one scan over NSD, unbound, nginx, Postfix and OpenSSL, whe
 soak: $(READY) ## slow tests: long generated inputs
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
-bench: $(READY) ## the DNS client and the names pass beside their peers, a quarter of an hour
+bench: $(READY) ## clients, judgement and whole scans beside their peers, under half an hour
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	$(BIN)/python -m tests.benchmarks --out bench.json $(BENCH)
 

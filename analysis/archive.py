@@ -7,8 +7,8 @@ wrote it.
 Three things hold for every archive that opens:
 
 * *Only whole scans count.*  A scan is whole when its ``manifest.json`` is there, which is written
-  last.  The manifest is the list of what counts: the parts that it names are read, must be there in
-  their full size, and no other file is looked at.
+  last.  The manifest is the list of what counts: the parts that it names must be there, octet for
+  octet as their SHA-256 says, and no other file is looked at.
 * *Old scans stay readable.*  ``queries/schema.sql`` states the columns that the queries use; a
   column or table that a scan does not have yet reads as null or as empty.
 * *Reading is all that can happen.*  Once the views stand, the connection may open the listed parts
@@ -19,10 +19,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import file_digest
 from io import BytesIO
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -32,11 +36,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 PACKAGE: Final = Path(__file__).parent
-REFERENCE: Final = ("mail_operators", "policy_hosts", "words")
+REFERENCE: Final = (
+    "customer_words",
+    "finding_places",
+    "firms",
+    "mail_operators",
+    "mta_software",
+    "policy_hosts",
+    "policy_providers",
+    "versions",
+    "words",
+)
 """The CSV files of ``reference/``; each becomes a table of the same name."""
 
 MEMORY_LIMIT: Final = "4GB"
 """Half of what the largest catalogue may use; beyond it DuckDB spills to a temporary folder."""
+
+STREAMED_ROWS: Final = 1000
+"""Rows of a long result that are held at once."""
+
+LOADED_ROWS: Final = 50_000
+"""Rows from outside that are held at once."""
 
 _SCAN_FOLDER: Final = re.compile(r"scan=(?P<scan_id>[^/]+)")
 _READING: Final = ("SELECT", "EXPLAIN")
@@ -135,12 +155,40 @@ class Archive:
         self.scans: Final = tuple(scans)
         self._connection = connection
 
-    def query(self, sql: str) -> Result:
-        """Run SQL of this package and return its rows."""
-        try:
-            return Result(self._connection.sql(sql).to_arrow_table())
-        except duckdb.Error as error:
-            raise ArchiveError(f"the archive cannot be queried: {_first_line(error)}") from error
+    def query(self, sql: str, **values: Any) -> Result:
+        """Run SQL of this package and return its rows; *values* stand in it as ``$name``."""
+        with _reading():
+            return Result(self._connection.sql(sql, params=values).to_arrow_table())
+
+    def stream(self, sql: str, **values: Any) -> Iterator[dict[str, Any]]:
+        """The rows of SQL of this package one by one, however many there are.
+
+        Ask nothing else of the archive before the last row has come.
+        """
+        with _reading():
+            reader = self._connection.sql(sql, params=values).to_arrow_reader(STREAMED_ROWS)
+            for batch in reader:
+                yield from batch.to_pylist()
+
+    def keep(self, name: str, sql: str, **values: Any) -> None:
+        """Let *name* be a table with the rows of SQL of this package, for later queries."""
+        with _reading():
+            self._connection.execute(f'create or replace table "{name}" as {sql}', values or None)
+
+    def load(
+        self, name: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Let *name* be a table with *rows* from outside, which may be more than memory holds.
+
+        *columns* are names and SQL types, which are ours.
+        """
+        stated = ", ".join(f"{column} {type_}" for column, type_ in columns.items())
+        with _reading():
+            self._connection.execute(f'create or replace table "{name}" ({stated})')
+            for some in _batches(rows, LOADED_ROWS):
+                self._connection.register("incoming", pa.Table.from_pylist(some))
+                self._connection.execute(f'insert into "{name}" by name from incoming')
+                self._connection.unregister("incoming")
 
     def query_from_outside(self, sql: str) -> Result:
         """Run one SELECT that somebody typed; raises :class:`BadQuery` for anything else."""
@@ -245,31 +293,42 @@ def _manifest(path: Path) -> Mapping[str, Any]:
 def _listed(folder: Path, manifest: Mapping[str, Any]) -> Mapping[str, tuple[Path, ...]]:
     """The parts of a closed scan; raises :class:`ArchiveError` for one that is not as listed."""
     try:
-        return {
-            str(table): tuple(_part(folder, listed) for listed in facts["parts"])
-            for table, facts in manifest["tables"].items()
-            if facts["parts"]
-        }
+        with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter to others
+            return {
+                str(table): tuple(pool.map(partial(_part, folder, str(table)), facts["parts"]))
+                for table, facts in manifest["tables"].items()
+                if facts["parts"]
+            }
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(
             f"{folder}/manifest.json does not list the tables of a scan; copy the scan again"
         ) from error
 
 
-def _part(folder: Path, listed: Mapping[str, Any]) -> Path:
-    """The file of one listed part: inside the scan's folder, there, and whole as far as its size."""
+def _part(folder: Path, table: str, listed: Mapping[str, Any]) -> Path:
+    """The file of one listed part: inside the scan's folder, there, and what was written."""
     inside = PurePosixPath(listed["path"])
     if inside.is_absolute() or ".." in inside.parts:
         raise ArchiveError(f"{folder}/manifest.json lists {inside}, which is outside of the scan")
     path = folder / inside
-    if not path.is_file():
-        raise ArchiveError(f"{path} is missing, though its manifest lists it; copy the scan again")
-    if path.stat().st_size != listed.get("size", path.stat().st_size):
-        raise ArchiveError(
-            f"{path} has {path.stat().st_size} octets, not the {listed['size']} that its manifest "
-            "states; copy the scan again"
-        )
+    if (fault := _fault(path, listed)) is not None:
+        lost = f"{listed['rows']:,} rows of {table} are lost: " if "rows" in listed else ""
+        raise ArchiveError(f"{lost}{path} {fault}; copy the scan again")
     return path
+
+
+def _fault(path: Path, listed: Mapping[str, Any]) -> str | None:
+    """How a file is not what its manifest lists, if so."""
+    if not path.is_file():
+        return "is missing, though its manifest lists it"
+    size = path.stat().st_size
+    if size != listed.get("size", size):
+        return f"has {size} octets, not the {listed['size']} that its manifest states"
+    with path.open("rb") as stream:
+        digest = file_digest(stream, "sha256").hexdigest()
+    if digest != listed.get("sha256", digest):
+        return "does not have the SHA-256 that its manifest states"
+    return None
 
 
 def _found(folder: Path) -> Mapping[str, tuple[Path, ...]]:
@@ -298,6 +357,12 @@ def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) 
     }
     for table in sorted(expected.union(*(scan.listed for scan in scans))):
         connection.execute(_table_view(table, scans, expected=table in expected))
+    connection.execute(
+        "create table scan_order (scan_id varchar, place bigint, day varchar, started_at timestamptz)"
+    )
+    for place, scan in enumerate(scans):
+        row = [scan.scan_id, place, scan.day, scan.manifest.get("started_at")]
+        connection.execute("insert into scan_order values (?, ?, ?, ?)", row)
     for path in sorted((queries / "views").glob("*.sql")):
         connection.execute(path.read_text("utf-8"))
     connection.execute("create view subjects as from subjects_by_scan")
@@ -322,6 +387,22 @@ def _lock(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
     connection.execute("set allowed_directories = []")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn a failure of a query of ours into one sentence."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise ArchiveError(f"the archive cannot be queried: {_first_line(error)}") from error
+
+
+def _batches(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    """The rows in lists of at most *size*."""
+    iterator = iter(rows)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 A question's file opens with a header that is part of its meaning: what it asks, what one row is,
 and what the shares are shares of.  A header that lacks one of these is a mistake of ours and
-stops the program.  Grouping is never text from outside: ``--by`` picks one of five views.
+stops the program.  Grouping is never text from outside: ``--by`` picks one of a few views.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ GROUPINGS: Final[Mapping[str, tuple[str, str | None]]] = MappingProxyType(
         "rank": ("subjects_by_rank", "rank_band"),
         "mx-operator": ("subjects_by_mx_operator", "mx_operator"),
         "policy-host": ("subjects_by_policy_host", "policy_host"),
+        "policy-entity": ("subjects_by_policy_entity", "policy_entity"),
+        "mx-entity": ("subjects_by_mx_entity", "mx_entity"),
     }
 )
 

@@ -1,7 +1,8 @@
-"""The commands ``sts-report list | ask | build | sql``.
+"""The commands ``sts-report list | ask | build | customers | diff | sql``.
 
-Data goes to standard output and everything else to standard error.  Exit codes: 0 ok, 1 failure,
-2 the command was called wrongly, an archive that is none included.
+Data goes to standard output and everything else to standard error.  Exit codes: 0 ok, 1 failure
+(for ``customers``: or a domain is broken), 2 the command was called wrongly, an archive that is none
+included.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from analysis import tables
+from analysis import change_formats, customer_formats, customer_list, tables
 from analysis.archive import Archive, ArchiveError, BadQuery, NotAnArchive, Result, open_archive
 from analysis.catalogue import (
     GROUPINGS,
@@ -26,6 +27,9 @@ from analysis.catalogue import (
     find,
     questions,
 )
+from analysis.changes import Changes, UnknownScan
+from analysis.customer_list import BadList
+from analysis.customers import Customers
 
 _PIPE_WIDTH: Final = 1000
 """Columns of a table that goes to a file: nothing is folded there."""
@@ -124,16 +128,119 @@ def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
 def build(archive: Path, out: Path, unsealed: bool) -> None:
     """Make a page of ARCHIVE that opens offline, with a CSV, SVG and PNG beside each figure."""
     with _reporting_errors():
-        try:
+        with _needing_the_extra():
             from analysis.report import build_report
-        except ImportError as error:
-            raise click.ClickException(
-                f"the page needs {error.name}: install the extra, mta-sts-census[report]"
-            ) from error
         with open_archive(archive, unsealed=unsealed) as opened:
             _say_scans(opened)
             page = build_report(opened, out)
         click.echo(f"open {page}", err=True)
+
+
+@main.command("customers")
+@archive_argument
+@click.option(
+    "--list",
+    "list_",
+    type=click.Path(path_type=Path),
+    help="Domains, one a line or CSV with a column 'domain'; '-' is standard input.  "
+    "Without it: all that publish anything.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "html"]),
+    default="table",
+    show_default=True,
+    help="How the domains are written.",
+)
+def customers_command(archive: Path, list_: Path | None, format_: str) -> None:
+    """Say of each domain of a mail provider what is wrong, where, since when, and what to change.
+
+    The newest sealed scan of ARCHIVE answers.  Exit code: 1 when a domain is broken, that is when
+    senders refuse its mail (in mode testing: would refuse it) or find no policy that they can use;
+    0 when none is.
+    """
+    with _reporting_errors(), open_archive(archive) as opened:
+        listed = None if list_ is None else customer_list.read(list_)
+        answer = Customers(opened, listed)
+        click.echo(customer_formats.summary(answer), err=True)
+        _write_customers(answer, format_)
+        broken = answer.broken
+    sys.exit(1 if broken else 0)
+
+
+def _write_customers(answer: Customers, format_: str) -> None:
+    with click.open_file("-", "w", encoding="utf-8") as out:
+        match format_:
+            case "csv":
+                customer_formats.write_csv(answer, out)
+            case "json":
+                customer_formats.write_json(answer, out)
+            case "html":
+                with _needing_the_extra():
+                    from analysis.customer_page import write_html
+                write_html(answer, out)
+            case _:
+                customer_formats.print_table(answer, _console())
+
+
+@main.command("diff")
+@archive_argument
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="Counts as a table, the domains that changed as CSV, or both as JSON.",
+)
+def diff_command(archive: Path, old: str, new: str, format_: str) -> None:
+    """Say what changed from the scan OLD to the scan NEW of ARCHIVE.
+
+    A scan is named by its id or the beginning of it.  Where the scans differ in what they asked,
+    from where or by which rules, a warning says so: the numbers are then not comparable.
+
+    \b
+    A domain's state is the first that applies:
+      not listed   it is not on the list of that scan
+      unmeasured   its record, or the policy behind it, could not be measured
+      none         it has no record; removed, when it had one in OLD
+      broken       senders refuse its mail, or find no policy that they can use
+      enforce, testing, off   the mode of its policy; off is mode none
+
+    \b
+    A finding is counted under one of these for each domain:
+      listed, unlisted   the domain is only on the list of NEW, or only on that of OLD
+      stays              both scans have it
+      removed            gone with the domain's record
+      unknown            the scan that lacks it did not get to see what it is about
+      appeared, fixed    only NEW has it, or only OLD
+    """  # noqa: D301 - click wants the control character
+    with _reporting_errors(), open_archive(archive) as opened:
+        changes = Changes(opened, old, new)
+        for warning in changes.warnings:
+            click.echo(f"Not comparable: {warning}.", err=True)
+        with click.open_file("-", "w", encoding="utf-8") as out:
+            match format_:
+                case "csv":
+                    change_formats.write_csv(changes, out)
+                case "json":
+                    change_formats.write_json(changes, out)
+                case _:
+                    change_formats.print_tables(changes, _console())
+
+
+@contextmanager
+def _needing_the_extra() -> Iterator[None]:
+    """Say how to install what a page is made with, where it is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise click.ClickException(
+            f"the page needs {error.name}: install the extra, mta-sts-census[report]"
+        ) from error
 
 
 @contextmanager
@@ -141,7 +248,9 @@ def _reporting_errors() -> Iterator[None]:
     """Turn what can go wrong into one sentence on standard error and an exit code."""
     try:
         yield
-    except (NotAnArchive, BadQuery, UnknownQuestion, CannotGroup) as error:
+    except BrokenPipeError:
+        raise  # the reader has seen enough; no news for anybody
+    except (NotAnArchive, BadQuery, UnknownQuestion, CannotGroup, BadList, UnknownScan) as error:
         raise WrongCall(str(error.args[0])) from error
     except (ArchiveError, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -169,12 +278,13 @@ def _console() -> Console:
 
 
 def _print_catalogue(console: Console) -> None:
+    width = max(map(len, questions())) + 2
     for folder, title in SECTIONS.items():
         console.print(f"[bold]{title}[/bold]")
         for question in questions().values():
             if question.folder == folder:
-                console.print(f"  {question.name:<24}{question.question}")
-                console.print(f"  {'':<24}--by {' | '.join(question.groupings)}", style="dim")
+                console.print(f"  {question.name:<{width}}{question.question}")
+                console.print(f"  {'':<{width}}--by {' | '.join(question.groupings)}", style="dim")
         console.print()
 
 

@@ -1,27 +1,22 @@
 """One page that answers how many, how many right, what goes wrong and what senders do.
 
-The page is one file that needs no network and runs no script: its style sheet is the only thing
-that its Content-Security-Policy lets in, by hash.  Beside it lie each figure's rows as CSV and its
-drawing as SVG and PNG.  Which figures there are is told in ``figures``, what the first screen says
-in ``story``, where the numbers come from in ``provenance``.
+The page is one file that needs no network and runs no script (``page``).  Beside it lie each
+figure's rows as CSV and its drawing as SVG and PNG.  Which figures there are is told in
+``figures``, what the first screen says in ``story``, where the numbers come from in ``provenance``.
 """
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
 
-from analysis import provenance, story, tables
-from analysis.archive import PACKAGE, Archive, Result
+from analysis import page, provenance, story, tables
+from analysis.archive import Archive, Result
 from analysis.catalogue import SECTIONS, find
 from analysis.figures import FIGURES, Answer, Row, Words, answer, trend
 
@@ -29,8 +24,6 @@ SHOWN_ROWS: Final = 30
 """Rows of a figure's table on the page; the CSV has them all."""
 
 SHOWN_FINDINGS: Final = 15
-
-_RFC: Final = re.compile(r"RFC (\d+)(?: (?:§|section )([\d.]*\d))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +42,13 @@ def build_report(archive: Archive, out: Path) -> Path:
     answers = [answer(archive, figure, latest.scan_id, words) for figure in FIGURES]
     over_time = trend(archive)
     findings = find("findings").ask(archive)
-    page = (
+    style = page.style("report.css")
+    html = (
         _environment()
         .get_template("report.html.j2")
         .render(
-            style=_style(),
-            policy=_content_security_policy(_style()),
+            style=style,
+            policy=page.content_security_policy(style),
             version=version("mta-sts-census"),
             scan=latest,
             scans=archive.scans,
@@ -69,7 +63,7 @@ def build_report(archive: Archive, out: Path) -> Path:
     )
     drawn = [*answers, *([over_time] if over_time else [])]
     files = {**dict(_files(drawn)), "figures/findings.csv": _csv(findings).encode()}
-    for name, content in {**files, "index.html": page.encode()}.items():
+    for name, content in {**files, "index.html": html.encode()}.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -126,33 +120,14 @@ def _csv(result: Result) -> str:
     return tables.to_csv(result.columns, result.records())
 
 
-def _style() -> str:
-    return (PACKAGE / "templates" / "report.css").read_text("utf-8")
-
-
-def _content_security_policy(style: str) -> str:
-    """Nothing may load, run, be sent or be framed; of styles, this very text (CSP Level 3)."""
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(PACKAGE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page.environment()
     environment.filters.update(
         percent=tables.percent,
         whole=tables.whole,
         interval=story.interval,
         shown=_shown,
         heading=_heading,
-        rfc=_link_rfc,
-        tidy=_tidy,
-        drawing=Markup,  # our own SVG: the renderer has escaped the names in it
     )
     environment.globals["shown_rows"] = SHOWN_ROWS
     return environment
@@ -177,23 +152,3 @@ _HEADINGS: Final = {
     "of_what": "of what",
     "tld": "TLD",
 }
-
-
-def _tidy(text: str) -> Markup:
-    """*text* whose names and numbers do not break at the end of a line."""
-    kept = escape(text.replace(" %", "\N{NO-BREAK SPACE}%"))
-    return kept.replace("MTA-STS", Markup('<span class="whole">MTA-STS</span>'))
-
-
-def _link_rfc(text: str) -> Markup:
-    """*text* with every RFC section a link to that section."""
-    linked, end = Markup(""), 0
-    for match in _RFC.finditer(text):
-        number, section = match.groups()
-        place = f"#section-{section}" if section else ""
-        linked += escape(text[end : match.start()])
-        linked += Markup(
-            '<a rel="noreferrer" href="https://www.rfc-editor.org/rfc/rfc{}{}">{}</a>'
-        ).format(number, place, match.group())
-        end = match.end()
-    return linked + escape(text[end:])

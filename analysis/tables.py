@@ -65,6 +65,8 @@ def plain(value: Any) -> Any:
 
 def visible(text: str) -> str:
     r"""*text* with every character that would not print written out, as ``\x1b``."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

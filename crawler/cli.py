@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -26,10 +26,15 @@ from crawler.protocol import names
 from crawler.scan import check as check_
 from crawler.scan import doctor as doctor_
 from crawler.scan import rejudge
-from crawler.scan.progress import Progress
+from crawler.scan.context import utc_now
+from crawler.scan.progress import Progress, standard_error
 from crawler.scan.run import Interrupted, Outcome, Request, RequestError, scan
+from crawler.snapshot import duck, purge
+from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.lists import ListError
-from crawler.snapshot.store import StoreError
+from crawler.snapshot.parts import PartError
+from crawler.snapshot.rows import SchemaError
+from crawler.snapshot.store import Archive, LockedError, StoreError
 from crawler.vocabulary import Scope
 
 T = TypeVar("T")
@@ -38,45 +43,66 @@ FORESEEN: Mapping[type[Exception], int] = {
     ConfigError: 2,
     OptOutError: 2,
     RequestError: 2,
+    DamagedError: 1,
     StoreError: 2,
     ListError: 2,
     doctor_.IdentityError: 2,
     doctor_.CannotStartError: 1,
-    Interrupted: 130,
+    PartError: 1,
+    SchemaError: 1,
     OSError: 1,
 }
 """What may go wrong without a fault of the program, and the exit code; the first match counts."""
 
 
+INTERRUPTED = 130
+
+
 def _fail(sentence: object, code: int) -> NoReturn:
-    click.echo(f"sts-crawl: {sentence}", err=True)
+    click.echo(f"sts-crawl: {sentence}", file=standard_error())
     raise SystemExit(code)
 
 
 def _run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run an asynchronous command; every foreseen failure is one sentence and an exit code."""
+    """Run an asynchronous command, see ``_attempt``."""
+    return _attempt(lambda: trio.run(work))
+
+
+def _attempt(work: Callable[[], T]) -> T:
+    """Do *work*; every foreseen failure is one sentence and an exit code."""
     try:
-        return trio.run(work)
-    except BaseExceptionGroup as group:
-        _end(_single(group))
-    except tuple(FORESEEN) as error:
-        _end(error)
+        return work()
+    except (Exception, BaseExceptionGroup) as error:
+        # What fills a disk fails in every shard at once: one of them says it all.
+        ends = [(_sentence(e), _code(e)) for e in _leaves(error)]
+        if any(code is None for _, code in ends):
+            raise
+        sentence, code = ends[0]
+        assert code is not None
+        _fail(sentence, code)
 
 
-def _single(error: BaseException) -> BaseException:
-    """The one error in a group of one, however deep."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors of a group, however deep, or the one error."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from _leaves(member)
+    else:
+        yield error
 
 
-def _end(error: BaseException) -> NoReturn:
-    code = next((code for kind, code in FORESEEN.items() if isinstance(error, kind)), None)
-    if code is None:
-        raise error
+def _code(error: BaseException) -> int | None:
     if isinstance(error, Interrupted):
-        _fail(f"{error}; the same command goes on from here", 128 + error.number)
-    _fail(error, code)
+        return INTERRUPTED
+    if duck.trouble(error) is not None:
+        return 1
+    return next((code for kind, code in FORESEEN.items() if isinstance(error, kind)), None)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, Interrupted):
+        return f"{error}; the same command goes on from here"
+    return duck.trouble(error) or str(error)
 
 
 def _load(path: Path | None) -> Config:
@@ -102,7 +128,20 @@ CONFIG = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The commands; each may be stopped by Ctrl-C before it has anything to clear up."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail("stopped by SIGINT", INTERRUPTED)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="sts-crawl")
 def main() -> None:
     """Measure MTA-STS: record, policy, MX coverage and certificates of a list of domains."""
@@ -227,12 +266,39 @@ def check_command(domains: tuple[str, ...], as_json: bool, config_path: Path | N
 @click.option("--scan-id", required=True, help="The sealed scan to judge.")
 def assess_command(archive: Path, scan_id: str) -> None:
     """Judge a sealed scan again, with the rules of this version; contacts nobody."""
-    try:
-        done = rejudge.rejudge(archive, scan_id)
-    except (StoreError, RequestError) as error:
-        _fail(error, 2)
+    done = _attempt(lambda: rejudge.rejudge(archive, scan_id))
     click.echo(f"judged {done.tables['assessments'].rows:,} domains again", err=True)
     click.echo(archive / f"scan={scan_id}")
+
+
+@main.command("purge")
+@click.argument("archive", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--opt-out",
+    "opt_out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File of domains, MX hosts, addresses and CIDRs to remove, as [politeness] opt_out.",
+)
+def purge_command(archive: Path, opt_out: Path) -> None:
+    """Remove opted-out names and addresses from every scan of ARCHIVE, finished or not.
+
+    Prints the folder of each scan that has changed.  Exit code: 1 when a scan cannot be purged, 3
+    when one is being worked on and has to be purged once that has ended.
+    """
+    entries = _attempt(lambda: OptOut(opt_out).current)
+    scans = purge.purge_archive(Archive(archive), entries, utc_now())
+    worst = 0
+    while (done := _attempt(lambda: next(scans, None))) is not None:
+        folder, purged = done
+        click.echo(f"scan {folder.scan_id}: {purged}", err=True)
+        if isinstance(purged, LockedError):
+            worst = worst or 3
+        elif isinstance(purged, StoreError):
+            worst = 1
+        elif purged:
+            click.echo(folder.path)
+    raise SystemExit(worst)
 
 
 @main.command("doctor")

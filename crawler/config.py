@@ -160,6 +160,11 @@ class Vantage:
 
     name: str = knob("stands in the manifest", "unnamed")
     canaries: tuple[str, ...] = knob("host:port of MX hosts that are known to answer", ())
+    canary_interval: Seconds = knob(
+        "between greetings of canaries: a block of port 25 is noticed within twice that",
+        Seconds(30),
+        above=0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from crawler.vocabulary import (
     Severity,
     Stage,
     TlsRptOutcome,
+    TlsWeakness,
     TxtKind,
 )
 
@@ -292,7 +293,9 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainVerdict:
-    """Columns shared by the judged sessions: the presented chain, for the host's name."""
+    """Columns shared by the judged sessions: the presented chain, for the host's name, and the
+    handshake, for senders other than us.
+    """
 
     certificate_problems: tuple[CertificateProblem, ...] = col(
         "every reason for which the chain does not pass; empty when it passes or none was seen",
@@ -302,6 +305,20 @@ class ChainVerdict:
     openssl_depth: int | None = optional("depth in the chain of that failure; 0 is the leaf")
     webpki_error: str | None = optional(
         "the stricter Web PKI verifier's complaint; null when it agrees or was not asked"
+    )
+    tls_weaknesses: tuple[TlsWeakness, ...] = col(
+        "what is weak in the handshake, whoever the client; empty when nothing is or none stands",
+        default=(),
+    )
+    refusing_senders: tuple[str, ...] = col(
+        "senders that by their defaults would not complete this handshake but break it off; for a "
+        "policy the programs that fetch it; empty when none would or no handshake stands",
+        default=(),
+    )
+    unoffered_by: tuple[str, ...] = col(
+        "further senders that by their defaults do not offer what this handshake agreed on; whether "
+        "the host has something else for them was not tried",
+        default=(),
     )
 
 

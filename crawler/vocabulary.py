@@ -288,6 +288,17 @@ class CertificateProblem(StrEnum):
     OTHER = "other"
 
 
+class TlsWeakness(StrEnum):
+    """What is weak in a handshake that stands, whoever the client (ours; RFC 9325)."""
+
+    NO_FORWARD_SECRECY = "no-forward-secrecy"
+    """RSA key transport (section 4.1)."""
+    SHORT_DH_PRIME = "short-dh-prime"
+    """A finite-field key exchange with a prime below 2048 bits (section 4.5)."""
+    NO_SECURE_RENEGOTIATION = "no-secure-renegotiation"
+    """RFC 5746 is not indicated (section 3.5)."""
+
+
 class Severity(StrEnum):
     """What a finding means for the domain's mail (ours)."""
 

@@ -47,15 +47,91 @@ create macro age_band(seconds) as
         else '6 months and more'
     end)::age_band;
 
--- The last k labels of a name, or the whole name when it has fewer.
-create macro last_labels(name, k) as
-    array_to_string(list_slice(string_split(name, '.'), -k, -1), '.');
+-- The last two labels of a name, or nothing when it has fewer.  A regular expression, because it is
+-- half the price of splitting, and this runs over every MX host of a scan.
+create macro last_two_labels(name) as regexp_extract(name, '[^.]+[.][^.]+$');
 
 -- Whether a name is a domain or lies below it.
 create macro at_or_below(name, ancestor) as
-    name = ancestor or ends_with(name, '.' || ancestor);
+    ends_with(name, ancestor)
+    and (strlen(name) = strlen(ancestor)
+        or substr(name, strlen(name) - strlen(ancestor), 1) = '.');
 
 -- The name under which an operator would register: two labels, or three below a country's own
 -- second level such as co.uk.  An approximation: the public suffix list stays with the crawler.
 create macro operator_name(host) as
-    last_labels(host, if(regexp_matches(host, '\.(ac|co|com|edu|go|gov|ne|net|or|org)\.[a-z]{2}$'), 3, 2));
+    regexp_extract(
+        host,
+        '[^.]+[.](ac|co|com|edu|go|gov|ne|net|or|org)[.][a-z][a-z]$|[^.]+[.][^.]+$|^[^.]+$'
+    );
+
+-- The longest pattern of a list of {pattern, ...} that a name equals or lies below; null if none.
+create macro longest_suffix(name, patterns) as
+    list_filter(patterns, lambda one: at_or_below(name, one.pattern))[1];
+
+-- Whether an mx pattern covers an MX host (RFC 8461 section 4.1), both in normal form.  The crawler
+-- judges the pairs of one scan, and its judgement is what the questions count.  This one is for a
+-- policy of one scan and the MX hosts of another, which no single scan can judge.
+create macro covers(pattern, host) as
+    pattern = host
+    or (starts_with(pattern, '*.') and strpos(host, '.') > 1
+        and substr(pattern, 3) = substr(host, strpos(host, '.') + 1));
+
+-- Who manages a host, by the published rule of thumb of the 2025 study: somebody whose name or
+-- address serves this many domains of the scan is a third party, somebody who serves this few is
+-- the domain's own administrator, and between the two one cannot tell.  The question
+-- managing-entity-sensitivity shows how much the answer hangs on these two numbers.
+create macro third_party_from() as 50;
+create macro self_up_to() as 5;
+
+-- A cluster is worth naming from this many domains on.
+create macro cluster_from() as 10;
+
+-- Time left until a certificate ends.  An enum, so that ORDER BY follows it.
+create type days_band as enum (
+    'expired', 'under 1 week', '1 to 4 weeks', '4 to 8 weeks', '8 weeks to 90 days',
+    '90 to 200 days', '200 to 398 days', '398 days and more'
+);
+create macro days_band(days) as
+    (case
+        when days < 0 then 'expired'
+        when days < 7 then 'under 1 week'
+        when days < 28 then '1 to 4 weeks'
+        when days < 56 then '4 to 8 weeks'
+        when days < 90 then '8 weeks to 90 days'
+        when days < 200 then '90 to 200 days'
+        when days < 398 then '200 to 398 days'
+        else '398 days and more'
+    end)::days_band;
+
+-- Days from one time to another, with their fraction; no calendar of a time zone takes part.
+create macro days_between(earlier, later) as (epoch(later) - epoch(earlier)) / 86400;
+
+-- What an SMTP greeting says behind its code and the host's own name, in lower case (RFC 5321
+-- section 4.2); octets that do not print are written out.
+create macro greeting_text(banner) as
+    lower(substr(substr(banner::varchar, 5), strpos(substr(banner::varchar, 5) || ' ', ' ')));
+
+-- The address families of a host: what DNS has, and whether a failed look-up leaves it open.
+create macro ip_families(has_ipv4, has_ipv6, open) as
+    case
+        when has_ipv4 and has_ipv6 then 'both'
+        when coalesce(open, true) then 'unmeasured'
+        when has_ipv4 then 'IPv4'
+        when has_ipv6 then 'IPv6'
+        else 'none'
+    end;
+
+-- What an id is made of.  RFC 8461 section 3.1 leaves that to the domain; its example is a time.
+create macro id_format(id) as
+    case
+        when id is null then null
+        when regexp_full_match(id, '(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[Tt]?([01]\d|2[0-3])[0-5]\d([0-5]\d)?[Zz]?\d{0,6}')
+            then 'date and time'
+        when regexp_full_match(id, '(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])([Zz]|\d\d)?') then 'date'
+        when regexp_full_match(id, '1[0-9]{9}') then 'seconds since 1970'
+        when regexp_full_match(id, '1[0-9]{12}') then 'milliseconds since 1970'
+        when regexp_full_match(id, '\d+') then 'another number'
+        when regexp_full_match(id, '[0-9a-fA-F]{8,32}') then 'hexadecimal'
+        else 'letters and digits'
+    end;

@@ -7,6 +7,8 @@ this package puts the readings of one domain side by side and says what they amo
 Judging what was observed, each conversation once::
 
     sessions   one policy fetch, one STARTTLS session -> how far it got
+    handshake  what TLS agreed on, and what is weak in it
+    senders    who would by its defaults not have agreed to it
     transient  one row -> whether to ask again
 
 Judging a domain::

@@ -10,6 +10,7 @@ from typing import Final
 
 from crawler.assessment.context import Context
 from crawler.assessment.coverage import HostState
+from crawler.assessment.dane import keeps_senders_waiting
 from crawler.assessment.rule import Chapter, Condition, Rule
 from crawler.vocabulary import DaneOutcome, ResultType, Severity, TlsRptOutcome
 
@@ -24,6 +25,11 @@ def _contradict(context: Context) -> bool:
     """Some MX host passes under the policy, and a usable TLSA record of it fails."""
     pairs = zip(context.coverage.states or (), context.host_dane, strict=False)
     return (HostState.PASSING, DaneOutcome.MISMATCH) in pairs
+
+
+def _bogus(context: Context) -> bool:
+    """Some MX host keeps senders that validate DANE waiting."""
+    return any(keeps_senders_waiting(context.evidence, host) for host in context.coverage.hosts)
 
 
 REPORTS: Final = Chapter(
@@ -85,6 +91,18 @@ DANE: Final = Chapter(
             "they have expired from caches, and publish new ones before they are needed.",
             section="RFC 7672 section 2.2",
             result_type=ResultType.VALIDATION_FAILURE,
+        ),
+        Rule(
+            id="dane-bogus",
+            severity=Severity.UNMEASURED,
+            holds=_bogus,
+            sentence="The zones on the way to an MX host are signed, but its TLSA records cannot be "
+            "had: the resolver answers SERVFAIL, as it does when signatures do not validate. Senders "
+            "that validate DANE keep mail for that host back.",
+            fix="If this persists, check the DNSSEC signatures below _25._tcp of the MX host, also "
+            "those that deny its existence, and that all name servers answer TLSA questions.",
+            section="RFC 7672 section 2.1.1, RFC 7672 section 2.2",
+            result_type=ResultType.DNSSEC_INVALID,
         ),
         Rule(
             id="dane-unusable",

@@ -17,7 +17,7 @@ from crawler.assessment.lookups import has_address
 from crawler.assessment.sessions import published_dane
 from crawler.protocol.certificate import dns_id_matches
 from crawler.records import MailVerdict
-from crawler.vocabulary import DaneOutcome
+from crawler.vocabulary import DaneOutcome, DnsStatus
 
 _LESSER: Final = (DaneOutcome.UNUSABLE, DaneOutcome.INSECURE, DaneOutcome.NONE)
 """What a domain is when no host was held against a TLSA record: the first that any host has."""
@@ -58,14 +58,28 @@ def host_dane(evidence: DomainEvidence, host: HostEvidence) -> DaneOutcome | Non
         return published
     if has_address(host.addresses) is None:
         return DaneOutcome.UNMEASURED
-    # RFC 7672 sections 2.2.1 and 2.2.2: without DNSSEC from the MX answer to the address answer
-    # an attacker could have named the host, so its TLSA records prove nothing.
-    answers = (evidence.mx, host.addresses)
-    if not all(answer is not None and answer.authenticated for answer in answers):
+    if not is_signed(evidence, host):
         return DaneOutcome.INSECURE
     if published is not None:
         return published
     return _all_addresses([_for_next_hop(verdict, evidence) for verdict in host.verdicts])
+
+
+def is_signed(evidence: DomainEvidence, host: HostEvidence) -> bool:
+    """Whether DNSSEC leads from the MX answer to the host's address answer."""
+    # RFC 7672 sections 2.2.1 and 2.2.2: otherwise an attacker could have named the host, so its TLSA
+    # records prove nothing, and a sender does not even ask for them.
+    answers = (evidence.mx, host.addresses)
+    return all(answer is not None and bool(answer.authenticated) for answer in answers)
+
+
+def keeps_senders_waiting(evidence: DomainEvidence, host: HostEvidence) -> bool:
+    """Whether a sender that validates DANE asked for the host's TLSA records and got SERVFAIL."""
+    # RFC 7672 section 2.1.1: what does not validate (bogus) and what cannot be had look the same
+    # from behind a resolver, and a sender must not take either for "no TLSA records".
+    lookup = host.tlsa
+    failed = lookup is not None and lookup.status is DnsStatus.SERVFAIL
+    return failed and is_signed(evidence, host)
 
 
 def _for_next_hop(verdict: MailVerdict, evidence: DomainEvidence) -> DaneOutcome:

@@ -3,7 +3,8 @@
 RFC 8461 section 3.3: the policy is fetched over HTTPS from ``mta-sts.<domain>``, whose
 certificate must be valid for that name; only a 200 counts, and redirects are not followed.
 Whatever fails here, a sender without a cached policy acts as if there were none.  The findings
-of a stage are told only when that stage is the first that failed.
+of a stage are told only when that stage is the first that failed, and those about senders that would
+not have come so far when the file was received.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from crawler.vocabulary import (
     ResultType,
     Severity,
     Stage,
+    TlsWeakness,
 )
 
 _SECTION: Final = "RFC 8461 section 3.3"
@@ -57,6 +59,10 @@ def _was_alerted(context: Context) -> bool:
     # An alert that comes after the handshake is no reason why there was none.
     fetch = context.fetch
     return fetch is not None and fetch.tls_alert is not None and fetch.stage is Stage.TLS
+
+
+def _handshake_has(weakness: TlsWeakness) -> Condition:
+    return lambda c: c.verdict is not None and weakness in c.verdict.tls_weaknesses
 
 
 def _body(word: str) -> Condition:
@@ -209,6 +215,65 @@ TLS: Final = Chapter(
             fix="Replace it with a current server certificate from a public certification authority.",
             section="RFC 5280 section 6.1",
             result_type=_WEBPKI,
+        ),
+    ),
+)
+
+FETCHERS: Final = Chapter(
+    applies=lambda c: c.judged_body is not None,
+    rules=(
+        Rule(
+            id="tls-sender-refuses",
+            severity=Severity.NO_POLICY,
+            holds=lambda c: c.verdict is not None and bool(c.verdict.refusing_senders),
+            sentence="The policy was received, but some senders would by their defaults break the "
+            "TLS handshake with the Policy Host off and find none: it does not indicate secure "
+            "renegotiation, or its key exchange uses a prime that is too short for them.",
+            fix="Update the software that ends TLS on the Policy Host; if it has Diffie-Hellman "
+            "parameters of its own, give it 2048 bits or leave the choice to elliptic curves.",
+            section="RFC 9325 section 3.5, RFC 9325 section 4.5",
+            result_type=_FETCH_ERROR,
+        ),
+        Rule(
+            id="tls-no-secure-renegotiation",
+            severity=Severity.WARNING,
+            holds=_handshake_has(TlsWeakness.NO_SECURE_RENEGOTIATION),
+            sentence="The Policy Host does not indicate secure renegotiation in TLS 1.2. Senders "
+            "that use OpenSSL 3 to fetch policies do not go on with it.",
+            fix="Update the web server or the device in front of it that ends TLS: what has been "
+            "made since 2010 indicates it by itself.",
+            section="RFC 5746 section 3.6, RFC 9325 section 3.5",
+        ),
+        Rule(
+            id="tls-weak-dh",
+            severity=Severity.WARNING,
+            holds=_handshake_has(TlsWeakness.SHORT_DH_PRIME),
+            sentence="The Policy Host agrees on a Diffie-Hellman key exchange with a prime below "
+            "2048 bits.",
+            fix="Configure Diffie-Hellman parameters of 2048 bits, or switch DHE suites off in "
+            "favour of ECDHE.",
+            section="RFC 9325 section 4.5",
+        ),
+        Rule(
+            id="tls-no-forward-secrecy",
+            severity=Severity.WARNING,
+            holds=_handshake_has(TlsWeakness.NO_FORWARD_SECRECY),
+            sentence="The Policy Host agrees on a key exchange without forward secrecy, which "
+            "current HTTPS clients no longer offer.",
+            fix="Enable cipher suites with ECDHE on the web server and prefer them to those with RSA "
+            "key transport.",
+            section="RFC 9325 section 4.1",
+        ),
+        Rule(
+            id="tls-unoffered",
+            severity=Severity.NOTE,
+            holds=lambda c: c.verdict is not None and bool(c.verdict.unoffered_by),
+            sentence="The policy was received over a cipher suite, group or kind of key that some "
+            "senders do not offer by their defaults. Whether the Policy Host has another one for "
+            "them was not tried.",
+            fix="Nothing to change if the web server can also do ECDHE with AES-GCM over x25519 or "
+            "P-256, under a key that is RSA or P-256.",
+            section="RFC 9325 section 4.2",
         ),
     ),
 )

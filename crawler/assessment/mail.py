@@ -11,7 +11,7 @@ from typing import Final
 
 from crawler.assessment.evidence import HostEvidence
 from crawler.records import MailVerdict
-from crawler.vocabulary import CertificateProblem, MailOutcome
+from crawler.vocabulary import CertificateProblem, MailOutcome, TlsWeakness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,12 @@ class MailFacts:
     """Of every session."""
     problems: frozenset[CertificateProblem] = frozenset()
     """Of every chain that was shown."""
+    weaknesses: frozenset[TlsWeakness] = frozenset()
+    """Of every handshake that stood."""
+    some_sender_refuses: bool = False
+    """Some session passes, and some sender would by its defaults break its handshake off."""
+    some_sender_needs_another: bool = False
+    """Some session passes with what some sender does not offer by its defaults."""
     hosts: int = 0
     hosts_with_bad_certificate: int = 0
     """Hosts that show a certificate that fails, at any of their addresses."""
@@ -44,10 +50,14 @@ def mail_facts(hosts: Sequence[HostEvidence]) -> MailFacts:
     if not any(host.addresses is not None or host.verdicts for host in hosts):
         return NOTHING
     measured = [verdict for host in hosts for verdict in host.verdicts if _is_measured(verdict)]
+    passing = [verdict for verdict in measured if verdict.outcome is MailOutcome.PASS]
     by_family = [(_outcomes(host, ipv6=False), _outcomes(host, ipv6=True)) for host in hosts]
     return MailFacts(
         outcomes=frozenset(verdict.outcome for verdict in measured),
         problems=frozenset(p for verdict in measured for p in verdict.certificate_problems),
+        weaknesses=frozenset(w for verdict in measured for w in verdict.tls_weaknesses),
+        some_sender_refuses=any(verdict.refusing_senders for verdict in passing),
+        some_sender_needs_another=any(verdict.unoffered_by for verdict in passing),
         hosts=len(hosts),
         hosts_with_bad_certificate=sum(
             any(map(_shows_bad_certificate, host.verdicts)) for host in hosts

@@ -13,7 +13,14 @@ from crawler.assessment import chain_problems
 from crawler.assessment.rule import Chapter, Condition, Rule
 from crawler.protocol import mx
 from crawler.records import MxLookup
-from crawler.vocabulary import CertificateProblem, DnsStatus, MailOutcome, ResultType, Severity
+from crawler.vocabulary import (
+    CertificateProblem,
+    DnsStatus,
+    MailOutcome,
+    ResultType,
+    Severity,
+    TlsWeakness,
+)
 
 _SECTION: Final = "RFC 8461 section 4.2"
 _FAILURE: Final = ResultType.VALIDATION_FAILURE
@@ -28,6 +35,10 @@ def _some_session(*outcomes: MailOutcome) -> Condition:
 def _some_chain(*problems: CertificateProblem) -> Condition:
     wanted = frozenset(problems)
     return lambda context: not wanted.isdisjoint(context.mail.problems)
+
+
+def _some_handshake(weakness: TlsWeakness) -> Condition:
+    return lambda context: weakness in context.mail.weaknesses
 
 
 def mx_problems(answer: MxLookup | None) -> tuple[str, ...]:
@@ -186,6 +197,57 @@ HOSTS: Final = Chapter(
             "care as the others.",
             section=_SECTION,
             result_type=_FAILURE,
+        ),
+        Rule(
+            id="mx-sender-refuses",
+            severity=Severity.REFUSED,
+            holds=lambda c: c.mail.some_sender_refuses,
+            sentence="An MX host passes, but some senders would by their defaults break its TLS "
+            "handshake off: it does not indicate secure renegotiation, or its key exchange uses a "
+            "prime that is too short for them.",
+            fix="Update the software that ends TLS on the MX host; if it has Diffie-Hellman "
+            "parameters of its own, give it 2048 bits or leave the choice to elliptic curves.",
+            section="RFC 9325 section 3.5, RFC 9325 section 4.5",
+            result_type=_FAILURE,
+        ),
+        Rule(
+            id="mx-no-secure-renegotiation",
+            severity=Severity.WARNING,
+            holds=_some_handshake(TlsWeakness.NO_SECURE_RENEGOTIATION),
+            sentence="An MX host does not indicate secure renegotiation in TLS 1.2 or below. Senders "
+            "that use OpenSSL 3 do not go on with it.",
+            fix="Update the software or device that ends TLS on the MX host: what has been made "
+            "since 2010 indicates it by itself.",
+            section="RFC 5746 section 3.6, RFC 9325 section 3.5",
+        ),
+        Rule(
+            id="mx-weak-dh",
+            severity=Severity.WARNING,
+            holds=_some_handshake(TlsWeakness.SHORT_DH_PRIME),
+            sentence="An MX host agrees on a Diffie-Hellman key exchange with a prime below 2048 "
+            "bits.",
+            fix="Configure Diffie-Hellman parameters of 2048 bits, or switch DHE suites off in "
+            "favour of ECDHE.",
+            section="RFC 9325 section 4.5",
+        ),
+        Rule(
+            id="mx-no-forward-secrecy",
+            severity=Severity.WARNING,
+            holds=_some_handshake(TlsWeakness.NO_FORWARD_SECRECY),
+            sentence="An MX host agrees on a key exchange without forward secrecy: whoever comes by "
+            "its key one day can read the mail that was recorded until then.",
+            fix="Enable cipher suites with ECDHE and prefer them to those with RSA key transport.",
+            section="RFC 9325 section 4.1",
+        ),
+        Rule(
+            id="mx-tls-unoffered",
+            severity=Severity.NOTE,
+            holds=lambda c: c.mail.some_sender_needs_another,
+            sentence="An MX host passes with a cipher suite, group or kind of key that some senders "
+            "do not offer by their defaults. Whether it has another one for them was not tried.",
+            fix="Nothing to change if the host can also do ECDHE with AES-GCM over x25519 or P-256, "
+            "under a key that is RSA or P-256.",
+            section="RFC 9325 section 4.2",
         ),
         Rule(
             id="mx-ip-split",

@@ -10,14 +10,14 @@ from typing import Final
 
 from crawler.assessment.beside_rules import DANE, REPORTS
 from crawler.assessment.coverage_rules import COVERAGE
-from crawler.assessment.fetch_rules import CONTENT, HTTP, TCP, TLS
+from crawler.assessment.fetch_rules import CONTENT, FETCHERS, HTTP, TCP, TLS
 from crawler.assessment.mail_rules import HOSTS, MX
 from crawler.assessment.policy_host_rules import ORPHAN, POLICY_HOST
 from crawler.assessment.policy_rules import FIELDS, SYNTAX
 from crawler.assessment.record_rules import RECORD
 from crawler.assessment.rule import Chapter, Rule
 
-RULES_VERSION: Final = "2026.11.1"
+RULES_VERSION: Final = "2026.11.2"
 """Year, month and number of the rules.  It changes whenever the same observations may be judged
 differently, in a finding or in any other judged column."""
 
@@ -27,6 +27,7 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
     ORPHAN,
     TCP,
     TLS,
+    FETCHERS,
     HTTP,
     CONTENT,
     SYNTAX,

@@ -10,9 +10,12 @@ domain is left to ``coverage`` and ``dane``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from crawler.assessment import senders
+from crawler.assessment.handshake import handshake_of, weaknesses
 from crawler.assessment.lookups import ABSENCE
 from crawler.protocol import sts_policy, tlsa
 from crawler.protocol.certificate import dns_id_matches, dns_ids
@@ -25,7 +28,15 @@ from crawler.records import (
     StarttlsSession,
     TlsaLookup,
 )
-from crawler.vocabulary import DaneOutcome, DnsStatus, IoStatus, MailOutcome, PolicyOutcome, Stage
+from crawler.vocabulary import (
+    DaneOutcome,
+    DnsStatus,
+    IoStatus,
+    MailOutcome,
+    PolicyOutcome,
+    Stage,
+    TlsWeakness,
+)
 
 OLD_TLS: Final = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.1"})
 """RFC 8461 section 7.2 asks for TLS 1.2 or later of policy hosts and MX hosts alike."""
@@ -50,6 +61,10 @@ _NO_HANDSHAKE: Final = frozenset(
         IoStatus.CHAIN_TOO_LARGE,
         IoStatus.STARTTLS_INJECTION,  # RFC 3207 section 6: such a session cannot be used
     }
+)
+
+_WITHOUT_TLS: Final = frozenset(
+    {MailOutcome.NO_STARTTLS, MailOutcome.STARTTLS_REFUSED, MailOutcome.HANDSHAKE_FAILED}
 )
 
 _BEFORE_EHLO_ENDED: Final = frozenset({Stage.CONNECT, Stage.BANNER, Stage.EHLO})
@@ -79,6 +94,7 @@ def judge_fetch(fetch: PolicyFetch, chain: Sequence[bytes], judge: ChainJudge) -
     """
     # RFC 8461 section 3.3: the certificate must be valid for the Policy Host.
     seen = _judge_chain(fetch, chain, judge)
+    agreed = _agreed(fetch, chain, senders.POLICY_FETCHERS)
     outcome = _fetch_ended(fetch)
     if _tls_stands(fetch) and outcome is not PolicyOutcome.UNMEASURED:
         outcome = PolicyOutcome.TLS if _tls_fails(fetch, seen) else outcome
@@ -104,6 +120,9 @@ def judge_fetch(fetch: PolicyFetch, chain: Sequence[bytes], judge: ChainJudge) -
         openssl_code=seen.openssl_code if seen else None,
         openssl_depth=seen.openssl_depth if seen else None,
         webpki_error=seen.webpki_error if seen else None,
+        tls_weaknesses=agreed.weaknesses,
+        refusing_senders=agreed.refusing,
+        unoffered_by=agreed.unoffered,
     )
 
 
@@ -143,6 +162,7 @@ def judge_session(
     address answers: ``dane`` adds them for each domain.
     """
     seen = _judge_chain(session, chain, judge)
+    agreed = _agreed(session, chain, senders.MAIL_SENDERS)
     outcome = _mail_outcome(session, seen)
     dane, names = _dane_of_session(session, outcome, chain, tlsa_lookup)
     return MailVerdict(
@@ -157,6 +177,9 @@ def judge_session(
         openssl_code=seen.openssl_code if seen else None,
         openssl_depth=seen.openssl_depth if seen else None,
         webpki_error=seen.webpki_error if seen else None,
+        tls_weaknesses=agreed.weaknesses,
+        refusing_senders=agreed.refusing,
+        unoffered_by=agreed.unoffered,
     )
 
 
@@ -187,11 +210,13 @@ def _dane_of_session(
     published = published_dane(lookup)
     if lookup is None or published is not None:
         return published or DaneOutcome.UNMEASURED, ()
+    # RFC 7672 section 2.2: usable TLSA records make TLS mandatory, so a host that does not offer it,
+    # or fails in the handshake, fails them, whatever it has shown; one that could not be asked is
+    # another matter.  Where only our own cap on chains ended it, what was kept is compared.
+    if outcome in _WITHOUT_TLS and session.status is not IoStatus.CHAIN_TOO_LARGE:
+        return DaneOutcome.MISMATCH, ()
     if not chain:
-        # RFC 7672 section 2.2: usable TLSA records make TLS mandatory, so a host that does not
-        # offer it fails them; one that could not be asked is another matter.
-        plain = outcome in (MailOutcome.NO_STARTTLS, MailOutcome.STARTTLS_REFUSED)
-        return (DaneOutcome.MISMATCH if plain else DaneOutcome.UNMEASURED), ()
+        return DaneOutcome.UNMEASURED, ()
     match tlsa.match(lookup.records, chain, at=session.started_at).outcome:
         case "match":
             return DaneOutcome.MATCH, ()
@@ -251,3 +276,25 @@ def _judge_chain(row: Conversation, chain: Sequence[bytes], judge: ChainJudge) -
 def _tls_fails(row: Conversation, seen: Verdict | None) -> bool:
     """Whether TLS that stands is not good enough for a sender that validates."""
     return row.tls_version in OLD_TLS or seen is None or bool(seen.problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Agreed:
+    """What a handshake is worth to others; nothing where none stands."""
+
+    weaknesses: tuple[TlsWeakness, ...] = ()
+    refusing: tuple[str, ...] = ()
+    unoffered: tuple[str, ...] = ()
+
+
+def _agreed(
+    row: Conversation, chain: Sequence[bytes], table: tuple[senders.Sender, ...]
+) -> _Agreed:
+    if not _tls_stands(row):
+        return _Agreed()
+    seen = handshake_of(row, chain)
+    return _Agreed(
+        weaknesses=weaknesses(seen),
+        refusing=senders.refusing(seen, table),
+        unoffered=senders.unoffered_by(seen, table),
+    )

@@ -1,7 +1,7 @@
 """Which outcomes may be different a few minutes later, and are asked again.
 
 Asked again: a resolver that could not answer now, a connection that could not be made or was
-dropped early, silence, a greeting that says "not now", and every failure of our own.  Never
+dropped early, silence, a greeting or a reply to EHLO that says "not now", and every failure of our own.  Never
 asked again: a definite answer, however bad - no STARTTLS, a refused STARTTLS, a failed
 handshake, a certificate that does not pass - and what we refused to contact ourselves.  To
 repeat those would only be rude.
@@ -41,7 +41,7 @@ _TRANSIENT_ANYWHERE: Final = frozenset(
 _NOT_NOW: Final = (b"4", b"554")
 """Greetings of a host that may speak to us later: RFC 5321 section 4.2.1 (4yz is transient) and
 section 3.1 (554 instead of 220; blocklists and overloaded hosts use it, and let go of it again).
-421 is one of the 4yz."""
+421 is one of the 4yz.  A 4yz to EHLO says the same a moment later."""
 
 
 def transient_lookup(row: Lookup) -> bool:
@@ -61,7 +61,7 @@ def transient_fetch(row: PolicyFetch) -> bool:
 
 def transient_session(row: StarttlsSession) -> bool:
     """Whether an MX host should be greeted again at the same address."""
-    return _interrupted(row) or _greeted_with_not_now(row)
+    return _interrupted(row) or _told_not_now(row)
 
 
 def _interrupted(row: Conversation) -> bool:
@@ -72,9 +72,9 @@ def _interrupted(row: Conversation) -> bool:
     return row.status in _TRANSIENT_ANYWHERE
 
 
-def _greeted_with_not_now(row: StarttlsSession) -> bool:
-    return (
-        row.status is IoStatus.APPLICATION_ERROR
-        and row.stage is Stage.BANNER
-        and (row.banner or b"").startswith(_NOT_NOW)
-    )
+def _told_not_now(row: StarttlsSession) -> bool:
+    if row.status is not IoStatus.APPLICATION_ERROR:
+        return False
+    if row.stage is Stage.BANNER:
+        return (row.banner or b"").startswith(_NOT_NOW)
+    return row.stage is Stage.EHLO and (row.refusal_code or 0) // 100 == 4

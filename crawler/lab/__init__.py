@@ -20,6 +20,8 @@ the certificate authorities behind them.  What is true of each domain was writte
     world         starts it all and writes lab.toml, roots.pem, domains.csv, truth.parquet
     export        the same world as files for real servers
     load          a large, plain world as one zone file: what speed is measured on
+      load_hosts  its hosts for a real nginx
+      load_pki    their certificates, all of them good
 
 The lab imports ``crawler.vocabulary`` and nothing else of the crawler.  If it shared a parser or
 a rule with it, agreement would prove only that the code agrees with itself.

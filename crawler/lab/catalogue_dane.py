@@ -127,6 +127,6 @@ DANE: Final[tuple[Scenario, ...]] = (
         "The TLSA answer does not validate: mail must wait, and nothing is known.",
         signed=True,
         faults={"_25._tcp.mx1": Fault.BOGUS},
-        truth=Truth(dane_outcome=DaneOutcome.UNMEASURED),
+        truth=Truth(dane_outcome=DaneOutcome.UNMEASURED, findings=ids("dane-bogus")),
     ),
 )

@@ -2,7 +2,8 @@
 
 The world of ``population`` is made to be judged right; this one is made to be asked fast.  It is
 one zone for a real name server: every domain has MX records, most of them at few operators (as
-Pareto has it), and some publish what a scan asks for.
+Pareto has it), and some publish what a scan asks for.  Its hosts are for a real nginx, see
+``load_hosts``.
 """
 
 from __future__ import annotations
@@ -50,15 +51,19 @@ class LoadDomain:
     spf: bool
     dmarc: bool
 
+    @property
+    def policy_address(self) -> str:
+        """The address of its Policy Host, one of a few that many share."""
+        return f"127.0.0.{2 + int(self.name[1:7]) % POLICY_ADDRESSES}"
+
     def records(self) -> Iterator[str]:
         """Its lines in the master file (RFC 1035 section 5)."""
         label = self.name.removesuffix(f".{ZONE}")
         for preference, host in enumerate(self.mx, start=1):
             yield f"{label} MX {10 * preference} {host}."
         if self.adopts:
-            address = f"127.0.0.{2 + int(label[1:7]) % POLICY_ADDRESSES}"
             yield f'_mta-sts.{label} TXT "v=STSv1; id=20260101000000Z;"'
-            yield f"mta-sts.{label} A {address}"
+            yield f"mta-sts.{label} A {self.policy_address}"
         if self.reports:
             yield f'_smtp._tls.{label} TXT "v=TLSRPTv1; rua=mailto:tls@{self.name}"'
         if self.spf:

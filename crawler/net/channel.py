@@ -51,7 +51,7 @@ class Owner(Protocol):
     def lost(self, lookup: Lookup, why: str, now: float) -> None:
         """*lookup* was sent, and its answer cannot come any more."""
 
-    def unsent(self, lookup: Lookup, why: str, now: float) -> None:
+    def unsent(self, lookup: Lookup, error: OSError, now: float) -> None:
         """*lookup* could not be sent, for a reason on this side."""
 
     def news_is_over(self) -> None:

@@ -13,7 +13,15 @@ from typing import Final
 
 import trio
 
-from crawler.net.failure import Failure, classify, has_route, timed_out
+from crawler.net.failure import (
+    Exhausted,
+    Failure,
+    classify,
+    has_route,
+    is_exhaustion,
+    text_of,
+    timed_out,
+)
 from crawler.vocabulary import Stage
 
 
@@ -39,10 +47,17 @@ class Conversation:
             self._scope.deadline = deadline
 
     async def run(self, talk: Callable[[], Awaitable[None]]) -> Failure | None:
-        """Have the conversation; returns what went wrong, or None when it ran to its end."""
+        """Have the conversation; returns what went wrong, or None when it ran to its end.
+
+        Raises ``Exhausted`` when this machine could not even begin it.
+        """
         with self._scope:
             try:
                 await talk()
-            except Exception as error:  # noqa: BLE001  the one place where a failure becomes a value
-                return classify(error, self.stage, routed=has_route(self.address))
+            except Exception as error:
+                routed = has_route(self.address)
+                if self.stage is Stage.CONNECT and is_exhaustion(error, routed=routed):
+                    raise Exhausted(text_of(error)) from error
+                # The one place where a failure becomes a value.
+                return classify(error, self.stage, routed=routed)
         return timed_out(self.stage) if self._scope.cancelled_caught else None

@@ -140,7 +140,7 @@ class Datagrams(Channel):
             self._socket.send(query)
         except OSError as again:
             lookup = self.waiting.pop(query[:2])
-            self.owner.unsent(lookup, os.strerror(again.errno or errno.EIO), now)
+            self.owner.unsent(lookup, again, now)
 
     def _icmp(self, error: OSError, now: float) -> None:
         """The resolver's port, host or network cannot be reached: so much for what was sent."""

@@ -50,6 +50,12 @@ class PeerFault(Exception):
         self.status: Final = status
 
 
+class Exhausted(OSError):
+    """This machine has nothing left to make a connection with.  Nothing was sent, so it may be
+    tried again; it says nothing about any target, and is never a row.
+    """
+
+
 # Linux, connect(2), tcp(7) and the ICMP conversions of its IPv4 and IPv6 stacks.
 
 _REFUSED: Final = frozenset({errno.ECONNREFUSED})
@@ -87,6 +93,19 @@ _VANTAGE: Final = frozenset(
 
 _BEYOND_OPENSSL: Final = "excessive message size"
 """OpenSSL's reason when a Certificate message is over ``max_cert_list``, 100 KiB."""
+
+
+_SPENT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def is_exhaustion(error: BaseException, *, routed: bool) -> bool:
+    """Whether *error*, met before anything was sent, is for want of something that comes back.
+
+    Descriptors, buffers and ports do, as other connections end.  A port is also what the kernel
+    says is missing where it has no address to send from, and that does not come back: *routed*.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    return number in _SPENT or (number == errno.EADDRNOTAVAIL and routed)
 
 
 def classify(error: BaseException, stage: Stage, *, routed: bool = True) -> Failure:

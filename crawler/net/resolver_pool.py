@@ -23,6 +23,7 @@ from typing import Final
 import trio
 
 from crawler.config import Dns, Endpoint
+from crawler.net.failure import Exhausted
 from crawler.net.lookup import Asker, Beginning, Lookup, Trouble
 from crawler.net.upstream import Upstream
 from crawler.politeness.query_rate import QueryRate
@@ -37,6 +38,10 @@ GRAIN: Final = 0.005
 
 BACKOFF: Final = 1 / 8
 """The first retry waits up to this share of the timeout, each further one up to twice as long."""
+
+EXTRA_TRIES: Final = 40
+"""Further tries where this machine could not send: some two minutes with the usual timeout, twice
+as long as a closed connection keeps its port."""
 
 
 class ResolverPool:
@@ -205,12 +210,21 @@ class ResolverPool:
         failure: Message,
         resolver: str | None,
         now: float,
+        *,
+        exhausted: bool = False,
     ) -> None:
-        """A try with *upstream* came to nothing: plan the next one, or give up."""
+        """A try with *upstream* came to nothing: plan the next one, or give up.
+
+        For want of what comes back when other connections end, a question waits longer than for
+        an answer; where it does not come back there is no going on, and no row could tell why.
+        """
         trouble = _trouble(lookup, upstream)
         trouble.note(failure, resolver)
-        if trouble.tries < self._tries and not lookup.beginning.asker.gone:
+        tries = self._tries + EXTRA_TRIES if exhausted else self._tries
+        if trouble.tries < tries and not lookup.beginning.asker.gone:
             self._wait(lookup, now + self._delay(lookup, trouble, failure, now))
+        elif exhausted:
+            raise Exhausted(f"{failure.error}; raise ulimit -n, or see what else uses this machine")
         elif trouble.failure is not None:
             if trouble.failure.status is DnsStatus.VANTAGE_FAILURE:
                 lookup.attempts = max(lookup.attempts, 1)
@@ -228,7 +242,8 @@ class ResolverPool:
 
     def _delay(self, lookup: Lookup, trouble: Trouble, failure: Message, now: float) -> float:
         """Seconds until the next try of *lookup*."""
-        delay = self._rng.uniform(0, BACKOFF * self._timeout * 2 ** (trouble.tries - 1))
+        doubled = min(trouble.tries, self._tries) - 1
+        delay = self._rng.uniform(0, BACKOFF * self._timeout * 2**doubled)
         if failure.status in _NOT_NOW and not self._untried(trouble):
             # A closed port, a network that is down and a resolver that has had enough of us say
             # so at once.  It takes a while to get over it, so the same resolver is left alone for

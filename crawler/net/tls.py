@@ -33,7 +33,7 @@ from OpenSSL import SSL, crypto
 
 from crawler.net.failure import Failure, PeerFault, reason_of
 from crawler.net.wire import READ_BYTES, Wire
-from crawler.protocol.tls_hello import HelloReader
+from crawler.protocol.tls_hello import MOST_OCTETS, HelloReader
 from crawler.vocabulary import IoStatus, Resumption, Stage
 
 CIPHERS: Final = b"DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
@@ -41,6 +41,10 @@ CIPHERS: Final = b"DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
 
 OPTIONS: Final = SSL.OP_LEGACY_SERVER_CONNECT | SSL.OP_NO_RENEGOTIATION
 """Servers without RFC 5746 are spoken to, and nobody is let begin anew."""
+
+OVERHEAD: Final = 4
+"""What is read from the network, beside one flight, is at the most so many times what may be read
+inside TLS.  Tickets, key updates and empty records hold nothing and have no end of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,7 @@ class TlsStream:
         "_hello",
         "_limits",
         "_stopped",
+        "_taken",
         "_tls",
         "_wire",
         "ended",
@@ -134,6 +139,7 @@ class TlsStream:
         self._limits = limits
         self._hello = HelloReader()
         self._stopped: PeerFault | None = None
+        self._taken = 0
         self.facts = NO_TLS
         self.heard = False
         """The peer has sent an octet in answer to our ClientHello."""
@@ -259,6 +265,9 @@ class TlsStream:
             self.ended = True
             return False
         self.heard = True
+        self._taken += len(data)
+        if self._taken > (cap := MOST_OCTETS + OVERHEAD * self._limits.octets):
+            raise PeerFault(IoStatus.RESPONSE_TOO_LARGE, f"more than {cap} octets of TLS")
         self._hello.feed(data)
         self._tls.bio_write(data)
         return True

@@ -15,6 +15,7 @@ from crawler.config import Endpoint
 from crawler.net.channel import Channel
 from crawler.net.datagrams import Datagrams, open_socket
 from crawler.net.dns_tcp import TcpConnection
+from crawler.net.failure import has_route, is_exhaustion
 from crawler.net.lookup import Lookup, Trouble
 from crawler.politeness.query_rate import QueryRate
 from crawler.protocol.dns_wire import Message
@@ -78,8 +79,13 @@ class Desk(Protocol):
         failure: Message,
         resolver: str | None,
         now: float,
+        *,
+        exhausted: bool = False,
     ) -> None:
-        """A try with *upstream* came to nothing; *resolver* is named when it said so itself."""
+        """A try with *upstream* came to nothing; *resolver* is named when it said so itself.
+
+        *exhausted*: this machine had nothing left to send it with.
+        """
 
     def cut_short(self, lookup: Lookup, upstream: Upstream) -> None:
         """The answer is too long for UDP: the try goes on over TCP, with the same resolver."""
@@ -111,7 +117,7 @@ class Upstream:
         self.rate = rate
         self.stats = ResolverStats(resolver=self.label)
         self._silence = 0
-        self._problem = ""
+        self._problem = OSError()
         self._endpoint = endpoint
         self._desk = desk
         self._start = start
@@ -149,7 +155,7 @@ class Upstream:
         try:
             channel = self._connection() if tcp else self._socket(now)
         except OSError as error:
-            self._problem = os.strerror(error.errno) if error.errno else str(error)
+            self._problem = error
             channel, room = None, 1
         else:
             room = 0 if channel is None else channel.room
@@ -261,14 +267,16 @@ class Upstream:
         self.stats.unreachable += 1
         self._no_answer(lookup, f"{self.label}: {why}", now)
 
-    def unsent(self, lookup: Lookup, why: str, now: float) -> None:
+    def unsent(self, lookup: Lookup, error: OSError, now: float) -> None:
         """*lookup* could not be sent, for a reason on this side."""
+        why = os.strerror(error.errno) if error.errno else str(error)
         lookup.attempts -= 1
         self.stats.sent -= 1
         self.stats.unsent += 1
         self._silence += 1
         failure = Message(DnsStatus.VANTAGE_FAILURE, error=f"no query left for {self.label}: {why}")
-        self._desk.failed(lookup, self, failure, None, now)
+        exhausted = is_exhaustion(error, routed=has_route(self._endpoint[0]))
+        self._desk.failed(lookup, self, failure, None, now, exhausted=exhausted)
 
     def _no_answer(self, lookup: Lookup, why: str, now: float) -> None:
         self._silence += 1

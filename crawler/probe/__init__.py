@@ -8,6 +8,7 @@ take one target each::
     policy     one policy file at one address   -> PolicyFetch
     starttls   one MX host at one address       -> StarttlsSession
     lookups    what every lookup row has in common
+    patience   waiting for what this machine lacks
 
 Every target gets its row, also one that is left alone because its owner asks for it.
 """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from crawler.net.resolver import Answer, Question, Resolver
@@ -149,7 +148,7 @@ def _address_row(target: HostTarget, ipv4: Answer, ipv6: Answer, scan_id: str) -
         "authenticated": all(heard) if heard else None,
         "ttl": min(ttls, default=None),
         "started_at": began,
-        "elapsed_ms": max(_milliseconds(a.started_at - began) + a.elapsed_ms for a in both),
+        "elapsed_ms": max(answer.elapsed_ms for answer in both),  # they begin side by side
     }
     return AddressLookup(
         scan_id=scan_id,
@@ -200,10 +199,6 @@ def _decisive(heard: list[Answer]) -> Answer:
     if last.status in _ABSENT:
         return next((answer for answer in heard if answer.records), last)
     return last
-
-
-def _milliseconds(duration: timedelta) -> float:
-    return duration / timedelta(milliseconds=1)
 
 
 def _skipped_addresses(target: HostTarget, scan_id: str, entry: str) -> AddressLookup:

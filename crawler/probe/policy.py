@@ -18,6 +18,7 @@ import trio
 from crawler.net.https import PolicyClient, PolicyExchange
 from crawler.politeness.gate import Gate, Permit, Refused
 from crawler.probe.handshake import handshake_columns
+from crawler.probe.patience import patiently
 from crawler.records import Header, PolicyFetch, PolicyTarget
 from crawler.vocabulary import BLAME_OF_IO, IoStatus
 
@@ -25,6 +26,9 @@ _utc_now: Final = partial(datetime.now, UTC)
 
 _TIMEOUTS: Final = (IoStatus.CONNECTION_TIMEOUT, IoStatus.IO_TIMEOUT)
 _WANTS_LESS: Final = (429, 503)  # RFC 6585 section 4, RFC 9110 section 15.6.4
+
+_NO_DATE: Final = (ValueError, OverflowError, TypeError, IndexError)
+"""What ``email.utils`` and ``datetime`` raise over a date that is none, one Python or another."""
 
 
 async def probe(
@@ -39,7 +43,7 @@ async def probe(
 
     Returns the row and the certificates presented (DER, leaf first), whose hashes are its
     ``chain``.  *now* gives the wall clock as an aware UTC time.  Never raises for what a peer
-    does.
+    does; for what this machine lacks see ``patience``.
     """
     row = partial(
         PolicyFetch,
@@ -50,12 +54,17 @@ async def probe(
         attempt=target.attempts + 1,
     )
     names = (target.domain, target.host, *target.aliases)
-    try:
+
+    async def fetch() -> tuple[datetime, float, PolicyExchange]:
         async with gate.admit(target.address, "https", names=names) as permit:
             started_at, start = now(), trio.current_time()
             exchange = await client.fetch(permit, target.host)
             elapsed_ms = (trio.current_time() - start) * 1000
             _report(permit, exchange, started_at)
+            return started_at, elapsed_ms, exchange
+
+    try:
+        started_at, elapsed_ms, exchange = await patiently(fetch)
     except Refused as refused:
         return row(
             started_at=now(),
@@ -103,12 +112,13 @@ def retry_after(value: str | None, at: datetime) -> float | None:
     """
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        date = parsedate_to_datetime(text)
+        if date.tzinfo is None:  # "-0000": RFC 5322 section 3.3, UTC of unknown zone
+            date = date.replace(tzinfo=UTC)
+        return max(0.0, (date - at).total_seconds())
+    except _NO_DATE:
         return None
-    if date.tzinfo is None:  # "-0000": RFC 5322 section 3.3, UTC of unknown zone
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - at).total_seconds())

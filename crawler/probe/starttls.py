@@ -16,6 +16,7 @@ import trio
 from crawler.net.smtp import MailClient, SmtpExchange
 from crawler.politeness.gate import Gate, Permit, Refused
 from crawler.probe.handshake import handshake_columns
+from crawler.probe.patience import patiently
 from crawler.records import MailTarget, StarttlsSession
 from crawler.vocabulary import BLAME_OF_IO, IoStatus
 
@@ -36,7 +37,7 @@ async def probe(
 
     Returns the row and the certificates presented (DER, leaf first), whose hashes are its
     ``chain``.  *now* gives the wall clock as an aware UTC time.  Never raises for what a peer
-    does.
+    does; for what this machine lacks see ``patience``.
     """
     row = partial(
         StarttlsSession,
@@ -46,12 +47,17 @@ async def probe(
         attempt=target.attempts + 1,
     )
     names = (target.host, *target.aliases)
-    try:
+
+    async def converse() -> tuple[datetime, float, SmtpExchange]:
         async with gate.admit(target.address, "smtp", names=names) as permit:
             started_at, start = now(), trio.current_time()
             exchange = await client.converse(permit, target.host)
             elapsed_ms = (trio.current_time() - start) * 1000
             _report(permit, exchange)
+            return started_at, elapsed_ms, exchange
+
+    try:
+        started_at, elapsed_ms, exchange = await patiently(converse)
     except Refused as refused:
         return row(
             started_at=now(),

@@ -26,7 +26,7 @@ from binascii import a2b_base64
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -132,6 +132,7 @@ class ChainJudge:
         self._max_certificates = max_certificates
         self._max_chain_depth = max_chain_depth
         self._remember = lru_cache(maxsize=remembered)(self._judge)
+        self._remember_nameless = lru_cache(maxsize=remembered)(self._judge_nameless)
 
     def judge(self, chain: Sequence[bytes], host: str, at: datetime) -> Verdict:
         """Judge *chain*, as presented, leaf first, for *host*, a name in normal form, at *at*.
@@ -159,7 +160,20 @@ class ChainJudge:
 
     def _judge(self, chain: tuple[bytes, ...], host: str, at: datetime) -> Verdict:
         leaf, *others = (path.link(octets) for octets in dict.fromkeys(chain))
-        problems = {_name_problem(leaf, host)}
+        nameless = self._remember_nameless(chain, at)
+        problems = {_name_problem(leaf, host), *nameless.problems}
+        return replace(
+            nameless,
+            problems=tuple(p for p in CertificateProblem if p in problems),
+            webpki_error=self._webpki(leaf, others, host, at),
+        )
+
+    def _judge_nameless(self, chain: tuple[bytes, ...], at: datetime) -> Verdict:
+        """All that does not depend on the host: a policy host's certificate has many names, and
+        the path under them is the same.
+        """
+        leaf, *others = (path.link(octets) for octets in dict.fromkeys(chain))
+        problems: set[CertificateProblem | None] = set()
         if any(each.openssl is None for each in (leaf, *others)):
             problems.add(CertificateProblem.MALFORMED)
         code, depth = None, None
@@ -182,7 +196,6 @@ class ChainJudge:
             problems=tuple(p for p in CertificateProblem if p in problems),
             openssl_code=code,
             openssl_depth=depth,
-            webpki_error=self._webpki(leaf, others, host, at),
         )
 
     # Why there is no path.

@@ -28,12 +28,14 @@ class Unusual(Exception):
 _PLAIN: Final = bytes(c for c in range(0x21, 0x7F) if c not in b'"().;\\@$')
 _PLAIN_AND_DOT: Final = _PLAIN + b"."
 _TEXT_MAX: Final = 253  # 255 octets on the wire, less the root and one length octet
+_POINTERS_MAX: Final = 127
+"""As many labels as a name can have (RFC 1035 section 2.3.4); who compresses has no use for more."""
 
 
 def read_name(message: bytes, at: int) -> tuple[str, int]:
     """The name that begins at *at*, perhaps compressed, and the offset behind it."""
     begin = limit = at
-    octets, after = b"", 0
+    octets, after, pointers = b"", 0, 0
     while length := message[at]:
         if length < 64:
             at += 1 + length
@@ -43,7 +45,8 @@ def read_name(message: bytes, at: int) -> tuple[str, int]:
             begin = at = (length & 0x3F) << 8 | message[at + 1]
             # RFC 1035 section 4.1.4: a pointer leads to "a prior occurance".  Each has to lead
             # further back than the last, so there is no loop to get caught in.
-            if at >= limit:
+            pointers += 1
+            if at >= limit or pointers > _POINTERS_MAX:
                 raise Unusual
             limit = at
         else:

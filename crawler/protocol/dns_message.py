@@ -98,6 +98,7 @@ _NO_ANSWER: Final = DnsStatus.NO_ANSWER
 
 AD: Final = 0x0020
 RA: Final = 0x0080
+AA: Final = 0x0400
 TC: Final = 0x0200
 
 
@@ -115,10 +116,14 @@ def conclude(
     *broken* is what ended the CNAME chain early, if anything did; *explanation* is the extended
     error (RFC 8914) of an answer that is neither NOERROR nor NXDOMAIN.
     """
-    if rcode == 0 and broken is None:
+    if rcode == 0 and broken is None and (records or flags & (AA | RA)):
         # RFC 2308 section 2.2: NOERROR without a record of the type asked for is NODATA, with or
         # without an alias on the way.
         status = _NOERROR if records else _NO_ANSWER
+    elif rcode == 0 and broken is None:
+        # The same section: a referral looks alike.  Whoever neither recursed for us nor has
+        # authority has not looked for the record, so it is not known to be absent.
+        status, explanation = DnsStatus.SERVFAIL, "a referral, not an answer"
     else:
         # A chain that bites its tail is the cause, whatever RCODE the resolver gave it.
         status = broken or _STATUS.get(rcode, DnsStatus.OTHER_RCODE)
@@ -132,7 +137,7 @@ def conclude(
     )
 
 
-@cache  # sixty-four at the most, and half of all answers are one of them
+@cache  # 128 at the most, and half of all answers are one of them
 def nothing(flags_and_rcode: int) -> Message:
     """The answer of a message without any record or explanation: its flags and RCODE say it all."""
     return conclude(flags_and_rcode, flags_and_rcode & 0x0F, (), (), None, None, None)

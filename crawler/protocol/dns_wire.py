@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from crawler.protocol import dns_unusual
 from crawler.protocol.dns_fields import HEADER_BYTES, READERS, Unusual, rdata_name, read_name
 from crawler.protocol.dns_message import (
+    AA,
     AD,
     ANSWERED,
     CNAME_HOPS,
@@ -228,7 +229,7 @@ def _learn(ends: bytes) -> _Envelope | None:
                     DnsStatus.TRUNCATED, (), (), None, flags & AD != 0, flags & RA != 0
                 )
             elif bare and not answers:
-                settled = nothing(flags & (AD | RA | _RCODE))
+                settled = nothing(flags & (AA | AD | RA | _RCODE))
             envelope = _Envelope(flags, answers, authority, additional, bare, settled)
     if len(_ENVELOPES) >= _ENVELOPES_KEPT:
         _ENVELOPES.clear()

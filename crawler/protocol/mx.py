@@ -68,4 +68,10 @@ def _target(text: str) -> str:
     try:
         return names.normalise(text)
     except names.InvalidName:
-        return text.lower().removesuffix(".")
+        pass
+    # A dot after an odd number of backslashes is an octet of the last label, not the root (RFC
+    # 1035 section 5.1); without it the rest would be no name, and could not be looked up.
+    name = text.lower()
+    bare = name.removesuffix(".")
+    escaped = (len(bare) - len(bare.rstrip("\\"))) % 2
+    return name if escaped else bare

@@ -100,7 +100,7 @@ def match(
     *at*, UTC, is when the chain was seen: the dates of the certificates below a usage 2 match
     must hold then.  Without it dates are not looked at.  Nothing in records or chain raises.
     """
-    wanted = [record for record in records if usable(record)]
+    wanted = _strongest([record for record in records if usable(record)])
     if not wanted:
         return DaneMatch(outcome=DaneMatchOutcome.UNUSABLE)
     if not chain:
@@ -113,6 +113,18 @@ def match(
         if record.usage == DANE_TA and _anchored(record, leaf, others, at):
             return DaneMatch(outcome=DaneMatchOutcome.NAMED, record=record)
     return DaneMatch(outcome=DaneMatchOutcome.MISMATCH)
+
+
+def _strongest(records: Sequence[Tlsa]) -> list[Tlsa]:
+    """*records* without the weaker digests of what has a stronger one."""
+    # RFC 7671 section 9: among the digests of one usage and selector only those of the strongest
+    # algorithm count, so a SHA-256 digest that still matches helps nothing beside a stale SHA-512
+    # one.  Exact data counts beside either.  The numbers of the registry rise with the strength.
+    best: dict[tuple[int, int], int] = {}
+    for record in records:
+        kind = record.usage, record.selector
+        best[kind] = max(best.get(kind, EXACT), record.matching_type)
+    return [r for r in records if r.matching_type in (EXACT, best[r.usage, r.selector])]
 
 
 def _matches(record: Tlsa, link: Link) -> bool:

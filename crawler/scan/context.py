@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from crawler.config import Config
 from crawler.net.https import PolicyClient
@@ -10,10 +12,20 @@ from crawler.net.resolver import Resolver
 from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
+from crawler.scan.canary import Canaries
 from crawler.scan.health import Health
 from crawler.scan.progress import Progress
 from crawler.snapshot.plan import Planning
 from crawler.snapshot.work import Work
+
+Clock = Callable[[], datetime]
+"""The time of day, as an aware UTC time.  It is written down and never waited for: it may be set
+back or forth while a scan runs, so deadlines and intervals are on trio's clock."""
+
+
+def utc_now() -> datetime:
+    """The time of day of this machine."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +41,9 @@ class Context:
     policy_client: PolicyClient
     mail_client: MailClient
     health: Health
+    canaries: Canaries
     progress: Progress
+    now: Clock = utc_now
 
     @property
     def scan_id(self) -> str:

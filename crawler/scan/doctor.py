@@ -26,14 +26,13 @@ from crawler.config import Config
 from crawler.net import vantage
 from crawler.net.dns_check import ResolverCheck, check_resolver
 from crawler.net.resolver import Resolver, open_resolver
-from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
-from crawler.probe import starttls
+from crawler.protocol.chain import ChainJudge
 from crawler.protocol.dns_wire import RdType
-from crawler.records import MailTarget
-from crawler.scan.session import RESERVED_DESCRIPTORS, mail_client
-from crawler.vocabulary import DnsStatus, IoStatus
+from crawler.scan.canary import Answer, Greeter
+from crawler.scan.session import connections_within, mail_client, trust_roots
+from crawler.vocabulary import DnsStatus
 
 OPT_OUT_AGE = 7 * 86400
 """An opt-out list that nobody has touched for a week is suspected of being forgotten."""
@@ -130,12 +129,7 @@ async def examine(config: Config, opt_out: OptOut) -> list[Check]:
         checks.append(await _reverse_dns(config, resolver))
         checks += [_ipv6(config), _descriptor_limit(config), _trust_roots(config)]
         checks.append(_opt_out_list(config))
-        gate, client = Gate(config, opt_out), mail_client(config)
-        for host, port in config.canary_endpoints():
-            checks.append(await _canary(config, host, port, resolver, gate, client))
-    if not config.canary_endpoints():
-        unknown = "no [vantage] canaries, so whether connections to port 25 leave is not known"
-        checks.append(_public(config, "port 25", unknown))
+        checks += await _canaries(config, opt_out, resolver)
     return checks
 
 
@@ -232,10 +226,8 @@ def _ipv6(config: Config) -> Check:
 
 def _descriptor_limit(config: Config) -> Check:
     limit, wanted = vantage.descriptors(), config.politeness.connections
-    if limit - RESERVED_DESCRIPTORS < wanted:
-        sentence = (
-            f"{limit} open files allowed: connections clamped to {limit - RESERVED_DESCRIPTORS}"
-        )
+    if (room := connections_within(limit)) < wanted:
+        sentence = f"{limit} open files allowed: connections clamped to {room}"
         return Check("descriptors", Health.WARN, f"{sentence} (raise ulimit -n)")
     return Check("descriptors", Health.OK, f"{limit} open files allowed")
 
@@ -262,25 +254,26 @@ def _opt_out_list(config: Config) -> Check:
     return Check("opt-out list", Health.OK, str(path))
 
 
-async def _canary(
-    config: Config, host: str, port: int, resolver: Resolver, gate: Gate, client: MailClient
-) -> Check:
-    """Greet a mail host that is known to answer: does port 25 leave this machine?"""
-    name = f"canary {host}:{port}"
-    if port != config.net.smtp_port:
-        sentence = (
-            f"only port {config.net.smtp_port} is ever dialled; name the canary with that port"
-        )
-        return Check(name, Health.FAIL, sentence)
+async def _canaries(config: Config, opt_out: OptOut, resolver: Resolver) -> list[Check]:
+    """Does port 25 leave this machine, and does it reach whom it should?"""
+    endpoints = config.canary_endpoints()
+    if not endpoints:
+        unknown = "no [vantage] canaries, so whether connections to port 25 leave is not known"
+        return [_public(config, "port 25", unknown)]
     try:
-        address = str(ip_address(host))
-    except ValueError:
-        found = await resolver.query(host, RdType.A)
-        if found.status is not DnsStatus.NOERROR:
-            return _public(config, name, f"its address lookup ended in {found.status}")
-        address = str(found.records[0])
-    target = MailTarget(host=host, address=address)
-    row, _ = await starttls.probe(target, scan_id="doctor", gate=gate, client=client)
-    if row.status is IoStatus.SUCCESS and row.starttls_offered:
-        return Check(name, Health.OK, f"greets and offers STARTTLS ({row.tls_version})")
-    return _public(config, name, f"{row.status} at {row.stage}: is port {port} blocked here?")
+        judge = ChainJudge(trust_roots(config)[1])
+    except (OSError, ValueError):
+        return []  # the check of the trust roots has said so
+    greeter = Greeter(
+        port=config.net.smtp_port,
+        resolver=resolver,
+        gate=Gate(config, opt_out),
+        client=mail_client(config),
+        judge=judge,
+    )
+    return [_canary(config, await greeter.greet(endpoint)) for endpoint in endpoints]
+
+
+def _canary(config: Config, found: Answer) -> Check:
+    name = f"canary {found.canary}"
+    return Check(name, Health.OK, found.words) if found.good else _public(config, name, found.words)

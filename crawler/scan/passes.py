@@ -74,7 +74,11 @@ async def _ask_hosts(context: Context, targets: Sequence[HostTarget], sink: Sink
 async def _fetch_policies(context: Context, targets: Sequence[PolicyTarget], sink: Sink) -> None:
     async def fetch(target: PolicyTarget) -> None:
         row, ders = await policy.probe(
-            target, scan_id=context.scan_id, gate=context.gate, client=context.policy_client
+            target,
+            scan_id=context.scan_id,
+            gate=context.gate,
+            client=context.policy_client,
+            now=context.now,
         )
         sink.emit(row, ders=ders)
         context.progress.advance("policies")
@@ -85,14 +89,20 @@ async def _fetch_policies(context: Context, targets: Sequence[PolicyTarget], sin
 
 async def _greet_mail_hosts(context: Context, targets: Sequence[MailTarget], sink: Sink) -> None:
     async def greet(target: MailTarget) -> None:
+        await context.canaries.answering()
         row, ders = await starttls.probe(
-            target, scan_id=context.scan_id, gate=context.gate, client=context.mail_client
+            target,
+            scan_id=context.scan_id,
+            gate=context.gate,
+            client=context.mail_client,
+            now=context.now,
         )
-        sink.emit(row, ders=ders)
+        sink.emit(await context.canaries.vouched(row), ders=ders)
         context.progress.advance("mail")
 
     limits = context.config.politeness
-    await visit(targets, greet, lanes=limits.per_address_smtp, at_once=limits.connections)
+    async with context.canaries.watching():
+        await visit(targets, greet, lanes=limits.per_address_smtp, at_once=limits.connections)
 
 
 NAMES: Final = Pass(

@@ -5,9 +5,15 @@ Everything goes to standard error; nothing here can hold up a scan.
 
 from __future__ import annotations
 
+import io
+import os
+import select
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -23,11 +29,67 @@ DESCRIBED_EVERY = 1.0
 """Seconds between two looks at how a pass is doing."""
 
 
+class Unhurried(io.TextIOBase):
+    """Text to a file that may be a pipe which nobody reads: what does not fit is dropped.
+
+    A scan must not stand still because whoever watches it does.  poll(2) calls a pipe or a
+    terminal writable when it takes ``PIPE_BUF`` octets without waiting.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._writable = select.poll()
+        self._writable.register(file, select.POLLOUT)
+        self.dropped = 0
+        """Writes that were dropped."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the file."""
+        return self._file.encoding
+
+    def fileno(self) -> int:
+        """That of the file."""
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        """Whether a person may be watching."""
+        return self._file.isatty()
+
+    def write(self, text: str) -> int:
+        """Write *text* as far as there is room for it now; it counts as written in any case."""
+        octets = text.encode(self.encoding, "replace")
+        with self._lock:
+            for start in range(0, len(octets), select.PIPE_BUF):
+                if not self._put(octets[start : start + select.PIPE_BUF]):
+                    self.dropped += 1
+                    break
+        return len(text)
+
+    def _put(self, octets: bytes) -> bool:
+        if not any(event & select.POLLOUT for _, event in self._writable.poll(0)):
+            return False
+        try:
+            os.write(self.fileno(), octets)
+        except OSError:  # whoever watched has gone
+            return False
+        return True
+
+
+def standard_error() -> TextIO:
+    """Standard error, for words that nothing may wait for."""
+    try:
+        return cast("TextIO", Unhurried(sys.stderr))
+    except (OSError, ValueError):  # replaced by something that is no file
+        return sys.stderr
+
+
 class Progress:
     """Counts targets per pass.  ``quiet`` says nothing at all."""
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(file=standard_error(), highlight=False)
         self._quiet = quiet
         self._live = self._console.is_terminal and not quiet
         self._bars = Bars(
@@ -64,7 +126,7 @@ class Progress:
 
     def describe(self, pass_names: Sequence[str], words: Callable[[], str]) -> None:
         """Show what *words* says at the moment beside each of the passes, while it runs."""
-        self._described = dict.fromkeys(pass_names, words)
+        self._described = {**self._described, **dict.fromkeys(pass_names, words)}
 
     def expect(self, pass_name: str, targets: int) -> None:
         """More targets of a pass are about to be probed."""

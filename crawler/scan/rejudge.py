@@ -17,10 +17,11 @@ from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.run import SUFFIXES, TRUST_ROOTS, RequestError, openssl_versions
 from crawler.snapshot import manifest
+from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.folder import SealedWork
 from crawler.snapshot.manifest import Manifest
 from crawler.snapshot.seal import Replacement
-from crawler.snapshot.store import Archive
+from crawler.snapshot.store import Archive, ScanFolder
 from crawler.snapshot.suffixes import Suffixes
 from crawler.vocabulary import Scope
 
@@ -28,13 +29,14 @@ from crawler.vocabulary import Scope
 def rejudge(archive: Path, scan_id: str) -> Manifest:
     """Judge a sealed scan with the rules of this version and return its new manifest.
 
-    Raises ``StoreError`` for a scan that does not exist or is worked on, and ``RequestError``
-    for one that is not sealed.
+    Raises ``StoreError`` for a scan that does not exist, is worked on or is damaged, and
+    ``RequestError`` for one that is not sealed.
     """
     folder = Archive(archive).open_scan(scan_id)
     if not folder.sealed:
         raise RequestError(f"scan {scan_id} is not sealed; finish it with the scan command first")
     with folder.lock():
+        _require_whole(folder)
         facts = manifest.read(folder.path).facts
         plan = planning(
             _configuration(facts),
@@ -51,6 +53,16 @@ def rejudge(archive: Path, scan_id: str) -> Manifest:
             # What measured stays what it was.
             openssl = {**openssl_versions(), "measuring": facts["openssl"]["measuring"]}
             return replacement.finish({"rules_version": RULES_VERSION, "openssl": openssl})
+
+
+def _require_whole(folder: ScanFolder) -> None:
+    """Raise unless every listed part is there as it was written: what is judged must be evidence."""
+    lost = [p for p in manifest.verify(folder.path) if p.kind != "unlisted"]
+    if lost:
+        raise DamagedError(
+            f"{folder.path / lost[0].path} is {lost[0].kind}; copy the scan again, then judge it "
+            f"(files that are not as the manifest lists them: {len(lost)})"
+        )
 
 
 def _configuration(facts: Mapping[str, Any]) -> Config:

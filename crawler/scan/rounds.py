@@ -2,11 +2,13 @@
 
 Each (pass, round, shard) is a unit that is finished once; whatever a run before this one
 finished is passed over, and what it had begun goes on where its last part ends.
+
+The delay is counted on the monotonic clock, which does not outlive a process: of a round that an
+earlier run finished, from when this run came to it.  A resumed scan may so wait a delay too long;
+a clock that was set forward never makes it ask too soon.
 """
 
 from __future__ import annotations
-
-import time
 
 import trio
 
@@ -26,16 +28,21 @@ async def run_passes(context: Context) -> None:
 
 
 async def _run_pass(context: Context, pass_: Pass) -> None:
+    not_before = trio.current_time()
     for round_ in range(context.config.retry.rounds + 1):
         step = f"{pass_.name}-r{round_}"
         shards = await _plan(context, pass_, step, round_)
         if not shards:
             break
-        if round_:
-            await _pause(context, f"{pass_.name}-r{round_ - 1}")
-        await _run_shards(context, pass_, step, shards)
-        _note_end(context, step)
+        if left := [s for s in shards if not context.work.finished(_unit(step, s))]:
+            await trio.sleep_until(not_before)
+            await _run_shards(context, pass_, step, left)
+        not_before = trio.current_time() + context.config.retry.delay
     context.progress.end(pass_.name)
+
+
+def _unit(step: str, shard: int) -> str:
+    return f"{step}-{shard:05d}"
 
 
 async def _plan(context: Context, pass_: Pass, step: str, round_: int) -> list[int]:
@@ -48,23 +55,6 @@ async def _plan(context: Context, pass_: Pass, step: str, round_: int) -> list[i
         return pass_.first(connection, context.planning)
 
     return await trio.to_thread.run_sync(context.work.plan, step, pass_.target, make)
-
-
-def _note_end(context: Context, step: str) -> None:
-    if context.work.recall(f"{step}-ended") is None:
-        context.work.remember(f"{step}-ended", time.time())
-
-
-async def _pause(context: Context, previous: str) -> None:
-    """Wait until the delay since the previous round has passed, in this run or in an earlier one.
-
-    The wall clock is the only one that outlives a process; however it is stepped, the wait is
-    never longer than one delay.
-    """
-    delay = float(context.config.retry.delay)
-    ended = context.work.recall(f"{previous}-ended")
-    passed = time.time() - ended if isinstance(ended, (int, float)) else 0.0
-    await trio.sleep(min(max(delay - passed, 0.0), delay) if passed >= 0 else delay)
 
 
 async def _run_shards(context: Context, pass_: Pass, step: str, shards: list[int]) -> None:
@@ -83,9 +73,7 @@ async def _run_shards(context: Context, pass_: Pass, step: str, shards: list[int
 
 
 async def _run_shard(context: Context, pass_: Pass, step: str, shard: int) -> None:
-    unit = f"{step}-{shard:05d}"
-    if context.work.finished(unit):
-        return
+    unit = _unit(step, shard)
     targets = await trio.to_thread.run_sync(context.work.targets, step, shard, pass_.target)
     context.progress.expect(pass_.name, questions(targets))
     async with open_sink(context.work, unit) as sink:

@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,17 +29,18 @@ from crawler.config import Config
 from crawler.net.dns_check import ResolverCheck
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
-from crawler.scan import doctor, health
+from crawler.scan import canary, doctor, health
+from crawler.scan.context import Clock, utc_now
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
 from crawler.scan.rounds import run_passes
 from crawler.scan.session import open_context, trust_roots, within_descriptors
-from crawler.snapshot import lists, manifest
+from crawler.snapshot import damage, lists, manifest, purge
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.manifest import Facts, Manifest
 from crawler.snapshot.seal import seal
-from crawler.snapshot.store import Archive, ScanFolder
+from crawler.snapshot.store import Archive, LockedError, ScanFolder
 from crawler.snapshot.suffixes import Suffixes
 from crawler.vocabulary import Scope
 
@@ -100,12 +101,18 @@ class Outcome:
     already_sealed: bool = False
 
 
-async def scan(request: Request, progress: Progress) -> Outcome:
+async def scan(request: Request, progress: Progress, *, now: Clock = utc_now) -> Outcome:
     """Carry out a request: begin a scan, or go on with the one that it names or equals.
 
-    Raises ``RequestError``, ``OptOutError``, ``StoreError``, ``ListError`` or
-    ``CannotStartError`` before anything is written, and ``Interrupted`` after a checkpoint.
+    *now* is the time of day, see ``Clock``.  Raises ``RequestError``, ``OptOutError``,
+    ``StoreError``, ``ListError`` or ``CannotStartError`` before anything is written, and
+    ``Interrupted`` after a checkpoint.
     """
+    async with _stoppable(progress):
+        return await _scan(request, progress, now)
+
+
+async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     doctor.require_identity(request.config)
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
@@ -113,6 +120,9 @@ async def scan(request: Request, progress: Progress) -> Outcome:
     identity = None if "-" in request.sources else request.identity()
     folder = _existing(request, archive, identity)
     if folder is not None and folder.sealed:
+        if folder.work.is_dir():  # cut short right after the seal
+            with suppress(LockedError), folder.lock():
+                pass
         return Outcome(folder=folder, manifest=manifest.read(folder.path), already_sealed=True)
     checks: list[ResolverCheck] = []
     if folder is None or folder.read_state("passes") is None:
@@ -124,8 +134,8 @@ async def scan(request: Request, progress: Progress) -> Outcome:
         progress.say(f"resuming scan {folder.scan_id}")
     with folder.lock():
         if folder.read_state("began") is None:
-            _begin(request, folder, roots, checks)
-        return await _carry_out(request, folder, opt_out, progress)
+            _begin(request, folder, roots, checks, now)
+        return await _carry_out(request, folder, opt_out, progress, now)
 
 
 # --- which scan ----------------------------------------------------------------------------
@@ -147,13 +157,13 @@ def _archive(request: Request) -> Archive:
 
 
 def _existing(request: Request, archive: Archive, identity: str | None) -> ScanFolder | None:
-    """The scan that the request names, or the unsealed one that it equals.
+    """The scan that the request names, or the unfinished one that it equals.
 
     Standard input cannot be compared before it is read and has no identity: it is resumed by
     its id only.
     """
     if request.scan_id is None:
-        return None if identity is None else archive.unsealed(identity)
+        return None if identity is None else archive.unfinished(identity)
     folder = {f.scan_id: f for f in archive.scans()}.get(request.scan_id)
     if folder is None or folder.sealed or identity is None:
         return folder
@@ -178,6 +188,7 @@ def _begin(
     folder: ScanFolder,
     roots: tuple[str, bytes],
     checks: list[ResolverCheck],
+    now: Clock,
 ) -> None:
     """Write down what the whole scan rests on, whatever the machine is like when it resumes."""
     name, pem = roots
@@ -187,7 +198,7 @@ def _begin(
     folder.write_state(
         "began",
         {
-            "started_at": datetime.now(UTC).isoformat(),
+            "started_at": now().isoformat(),
             "seed": request.seed or hashlib.sha256(folder.scan_id.encode()).hexdigest()[:16],
             "trust_store": {"name": name, "sha256": hashlib.sha256(pem).hexdigest()},
             "resolver_checks": [asdict(check) for check in checks],
@@ -196,11 +207,12 @@ def _begin(
 
 
 async def _carry_out(
-    request: Request, folder: ScanFolder, opt_out: OptOut, progress: Progress
+    request: Request, folder: ScanFolder, opt_out: OptOut, progress: Progress, now: Clock
 ) -> Outcome:
     began = folder.read_state("began")
     work = FolderWork(folder, seed=began["seed"])
     suffixes = Suffixes.load(folder.path / SUFFIXES)
+    pem = (folder.path / TRUST_ROOTS).read_bytes()
     plan = planning(
         request.config,
         seed=began["seed"],
@@ -208,28 +220,39 @@ async def _carry_out(
         sample_rate=request.sample_rate,
         both_families=request.both_families,
     )
-    async with _stoppable():
-        summary = await trio.to_thread.run_sync(
-            _read_list, request, folder, began["seed"], suffixes, progress
-        )
-        if work.recall("passes") is None:
-            resumed = work.recall("probing") is not None
-            work.remember("probing", True)
-            config = within_descriptors(request.config, progress)
-            with progress:
-                async with open_context(
-                    config, plan, work, opt_out, progress, resumed=resumed
-                ) as context:
-                    await run_passes(context)
-                    for sentence in context.health.sentences():
-                        progress.say(sentence)
-            work.remember("passes", "done")
-        progress.say("judging")
-        pem = (folder.path / TRUST_ROOTS).read_bytes()
-        await trio.to_thread.run_sync(judge_scan, work, plan, pem, suffixes.registrable)
-        facts = _facts(request, folder, suffixes, began, summary)
-        sealed = await trio.to_thread.run_sync(seal, folder, facts)
+    await trio.to_thread.run_sync(_undo_damage, work, progress)
+    summary = await trio.to_thread.run_sync(
+        _read_list, request, folder, began["seed"], suffixes, progress
+    )
+    if work.recall("passes") is None:
+        resumed = work.recall("probing") is not None
+        work.remember("probing", True)
+        config = within_descriptors(request.config, progress)
+        with progress:
+            async with open_context(
+                config, plan, work, opt_out, progress, roots=pem, resumed=resumed, now=now
+            ) as context:
+                await run_passes(context)
+                for sentence in context.health.sentences():
+                    progress.say(sentence)
+        work.remember("passes", "done")
+    progress.say("judging")
+    await trio.to_thread.run_sync(
+        judge_scan, work, plan, pem, suffixes.registrable, trio.from_thread.check_cancelled
+    )
+    facts = _facts(request, folder, suffixes, began, summary, now)
+    sealed = await trio.to_thread.run_sync(seal, folder, facts)
     return Outcome(folder=folder, manifest=sealed)
+
+
+def _undo_damage(work: FolderWork, progress: Progress) -> None:
+    """Have asked again what an earlier run wrote and the disk has not kept."""
+    damages = damage.find(work.folder)
+    if damages:
+        for damaged in damages:
+            progress.say(f"{damaged}; asking for them again")
+        damage.undo(work.folder, damages)
+        work.remember("passes", None)
 
 
 def _read_list(
@@ -243,9 +266,11 @@ def _read_list(
             seed=seed,
             suffixes=suffixes,
             stdin=sys.stdin.buffer,
+            checkpoint=trio.from_thread.check_cancelled,
         )
     except lists.ListError:
-        shutil.rmtree(folder.path)  # nothing was measured: leave nothing behind
+        if not folder.units():
+            shutil.rmtree(folder.path)  # nothing was measured: leave nothing behind
         raise
     rejected = sum(summary.rejected.values())
     progress.say(
@@ -258,9 +283,15 @@ def _read_list(
 
 
 @asynccontextmanager
-async def _stoppable() -> AsyncIterator[None]:
-    """Turn the first SIGINT or SIGTERM into an orderly stop; a second one ends the process."""
+async def _stoppable(progress: Progress) -> AsyncIterator[None]:
+    """Turn the first SIGINT or SIGTERM into an orderly stop; a second one ends the process.
+
+    A block that comes to its end all the same, because its last step does not stop half-way, has
+    done what it was asked.
+    """
+    work = trio.CancelScope()
     stopped: list[int] = []
+    ended = False
 
     async def listen(task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -270,13 +301,16 @@ async def _stoppable() -> AsyncIterator[None]:
                     signal.signal(number, signal.SIG_DFL)
                     signal.raise_signal(number)
                 stopped.append(number)
-                nursery.cancel_scope.cancel()
+                progress.say("stopping; a second signal stops at once")
+                work.cancel()
 
     async with trio.open_nursery() as nursery:
         await nursery.start(listen)
-        yield
+        with work:  # the listener outlives it, to hear the second signal
+            yield
+            ended = True
         nursery.cancel_scope.cancel()
-    if stopped:
+    if stopped and not ended:
         raise Interrupted(stopped[0])
 
 
@@ -289,11 +323,13 @@ def _facts(
     suffixes: Suffixes,
     began: Mapping[str, Any],
     summary: lists.ListSummary,
+    now: Clock,
 ) -> Facts:
+    purges = folder.read_state(purge.STATE)
     return Facts(
         scan_id=folder.scan_id,
         started_at=datetime.fromisoformat(began["started_at"]),
-        ended_at=datetime.now(UTC),
+        ended_at=now(),
         software_version=__version__,
         configuration=request.config.as_dict(),
         scope=str(request.scope),
@@ -304,12 +340,17 @@ def _facts(
         vantage={
             "name": request.config.vantage.name,
             "resolver_checks": began["resolver_checks"],
+            "outages": folder.read_state(canary.STATE) or [],
         },
         public_suffix_list=suffixes.version,
         trust_store=began["trust_store"],
         openssl=openssl_versions(),
         rules_version=RULES_VERSION,
-        more={**request.settings, "closed_world": request.config.closed_world},
+        more={
+            **request.settings,
+            "closed_world": request.config.closed_world,
+            **({purge.STATE: purges} if purges else {}),
+        },
     )
 
 

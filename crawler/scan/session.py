@@ -18,7 +18,10 @@ from crawler.net.resolver import open_resolver
 from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
-from crawler.scan.context import Context
+from crawler.protocol.chain import ChainJudge
+from crawler.scan import canary
+from crawler.scan.canary import Canaries, Greeter
+from crawler.scan.context import Clock, Context, utc_now
 from crawler.scan.health import Health
 from crawler.scan.progress import Progress
 from crawler.snapshot.plan import Planning
@@ -40,17 +43,22 @@ def trust_roots(config: Config) -> tuple[str, bytes]:
     return path.name, path.read_bytes()
 
 
+def connections_within(limit: int) -> int:
+    """How many connections there may be at once in a process with *limit* open files."""
+    return max(limit - RESERVED_DESCRIPTORS, limit // 4, 1)
+
+
 def within_descriptors(config: Config, progress: Progress) -> Config:
     """The configuration with as many connections at once as this process may have files open."""
-    room = vantage.descriptors() - RESERVED_DESCRIPTORS
-    wanted = config.politeness.connections
+    limit, wanted = vantage.descriptors(), config.politeness.connections
+    room = connections_within(limit)
     if wanted <= room:
         return config
     progress.say(
-        f"connections at once: {max(room, 1)} instead of {wanted}, because this process may have "
-        f"only {room + RESERVED_DESCRIPTORS} files open (raise ulimit -n)"
+        f"connections at once: {room} instead of {wanted}, because this process may have "
+        f"only {limit} files open (raise ulimit -n)"
     )
-    return replace(config, politeness=replace(config.politeness, connections=max(room, 1)))
+    return replace(config, politeness=replace(config.politeness, connections=room))
 
 
 def mail_client(config: Config) -> MailClient:
@@ -66,28 +74,54 @@ async def open_context(
     opt_out: OptOut,
     progress: Progress,
     *,
+    roots: bytes,
     resumed: bool = False,
+    now: Clock = utc_now,
 ) -> AsyncIterator[Context]:
-    """Everything the passes share, while the block runs."""
+    """Everything the passes share, while the block runs.  *roots* are the trust anchors, PEM."""
     rng = random.Random(planning.seed)  # noqa: S311 - retry jitter; ids and ports are the resolver's
-    async with open_resolver(config.dns, cname_hops=config.limits.cname_hops, rng=rng) as resolver:
+    async with open_resolver(
+        config.dns, cname_hops=config.limits.cname_hops, rng=rng, clock=now
+    ) as resolver:
         for warning in resolver.warnings():
             progress.say(warning)
         health = Health(resolver.stats, work, trio.current_time)
         progress.describe(("names", "hosts"), health.words)
+        gate, client = Gate(config, opt_out, resumed=resumed), mail_client(config)
+        greeter = Greeter(
+            port=config.net.smtp_port,
+            resolver=resolver,
+            gate=gate,
+            client=client,
+            judge=ChainJudge(roots),
+        )
+        canaries = Canaries(
+            config.canary_endpoints(),
+            greeter.greet,
+            interval=config.vantage.canary_interval,
+            say=progress.say,
+            now=now,
+        )
+        progress.describe(("mail",), canaries.words)
         context = Context(
             config=config,
             planning=planning,
             work=work,
             resolver=resolver,
-            gate=Gate(config, opt_out, resumed=resumed),
+            gate=gate,
             opt_out=opt_out,
             policy_client=PolicyClient(config.identity, config.limits),
-            mail_client=mail_client(config),
+            mail_client=client,
             health=health,
+            canaries=canaries,
             progress=progress,
+            now=now,
         )
         try:
-            yield context
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(canaries.run)
+                yield context
+                nursery.cancel_scope.cancel()
         finally:
             health.keep()
+            work.remember(canary.STATE, [*(work.recall(canary.STATE) or ()), *canaries.outages])

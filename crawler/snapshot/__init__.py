@@ -17,6 +17,8 @@ The folder of a scan::
 
     store     layout, units, lock, targets                manifest  the seal, and verifying it
     seal      closing a scan, replacing its tables        dictionary  every column, explained
+    exchange  several files for new ones, all or none     damage    what the disk has not kept
+    purge     taking opted-out names out again
 
 What a pass asks next::
 

@@ -43,6 +43,14 @@ def connect(
     return connection
 
 
+def trouble(error: BaseException) -> str | None:
+    """What a DuckDB error says of this machine's memory and disk, with the remedy; else None."""
+    if isinstance(error, (duckdb.OutOfMemoryException, duckdb.IOException)):
+        said = str(error).partition("\n")[0]
+        return f"{said}; make sure that the archive's disk has room, and repeat the command"
+    return None
+
+
 def literal(text: str) -> str:
     """*text* as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

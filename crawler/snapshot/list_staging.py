@@ -12,8 +12,9 @@ kept for the person who has to find out why.
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,19 +58,30 @@ class _Batch:
     originals: list[str | None] = field(default_factory=list)
 
 
+def _bucket_count() -> int:
+    """As many as may be open at once; the shards come out the same from fewer and larger ones."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(BUCKETS, limit // 4))
+
+
 class Staging:
     """Where the acceptable entries of a scan's lists go; a context that opens the buckets."""
 
     def __init__(
-        self, folder: Path, suffixes: Suffixes, connection: duckdb.DuckDBPyConnection
+        self,
+        folder: Path,
+        suffixes: Suffixes,
+        connection: duckdb.DuckDBPyConnection,
+        checkpoint: Callable[[], object],
     ) -> None:
         self.staged = 0
         """Acceptable entries so far, repeated names included."""
         self.rejected: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self._suffixes = suffixes
-        self._paths = [folder / f"bucket-{n:03d}" for n in range(BUCKETS)]
+        self._paths = [folder / f"bucket-{n:03d}" for n in range(_bucket_count())]
         self._connection = connection
+        self._checkpoint = checkpoint
         self._open = ExitStack()
 
     def __enter__(self) -> Staging:
@@ -113,6 +125,7 @@ class Staging:
             kept.append(f"{place}: {_printable(text)}")
 
     def _stage(self, list_name: str, batch: _Batch) -> None:
+        self._checkpoint()
         public = list(map(self._suffixes.public_suffix, batch.domains))
         columns = {
             "domain": batch.domains,
@@ -134,7 +147,7 @@ class Staging:
         self._connection.register("staging", keys)
         order = self._connection.sql(
             "SELECT row, shard_of(domain, $buckets) AS bucket FROM staging ORDER BY bucket, row",
-            params={"buckets": BUCKETS},
+            params={"buckets": len(self._paths)},
         ).to_arrow_table()
         self._connection.unregister("staging")
         yield from runs(table.take(order["row"]), order["bucket"])
@@ -149,6 +162,7 @@ class Staging:
         """The names in the order of buckets, so of shards; of each name its first entry."""
         gathered: list[pa.Table] = []
         for bucket in self._buckets():
+            self._checkpoint()
             first: dict[str, int] = {}
             for row, name in enumerate(bucket["domain"].to_pylist()):
                 first.setdefault(name, row)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -31,7 +31,12 @@ from crawler.snapshot.suffixes import Suffixes
 
 __all__ = ["REASONS", "ListError", "ListSummary", "domains_unit", "fingerprint", "ingest"]
 
-_STATE: Final = "list"
+UNITS: Final = "list-"
+"""How the names of the units begin that hold the lists."""
+
+STATE: Final = "list"
+"""The state that says what became of the lists."""
+
 _PACKINGS: Final = (".gz", ".zst", ".bz2", ".zip", ".tar")
 _KINDS: Final = (".csv", ".tsv", ".txt", ".lst", ".list", ".zone", ".parquet")
 
@@ -74,7 +79,12 @@ class ListSummary:
 
 def domains_unit(shard: int) -> str:
     """The unit whose part of ``domains`` holds the names of a shard."""
-    return f"list-{shard:05d}"
+    return f"{UNITS}{shard:05d}"
+
+
+def forget(folder: ScanFolder) -> None:
+    """Have the lists read again, which gives the same parts again."""
+    folder.write_state(STATE, None)
 
 
 def fingerprint(sources: Sequence[str]) -> str:
@@ -98,39 +108,43 @@ def ingest(
     stdin: IO[bytes] | None = None,
     memory_limit: str = "128MB",
     threads: int = 2,
+    checkpoint: Callable[[], object] = lambda: None,
 ) -> ListSummary:
     """Read the lists into the scan's ``domains`` table, or say what an earlier call made of them.
 
     *sources* are paths; "-" is *stdin*.  *list_name* replaces the name that each list has by its
     file.  The same lists and seed give the same parts.  The caller holds ``folder.lock()``; a
-    call cut short is simply made again.
+    call cut short is simply made again.  *checkpoint* is called now and then, and may raise.
 
     Raises ``ListError``, one sentence that names the file and the remedy, when a list cannot be
     read to its end or no line of all lists is acceptable, and ``OSError`` when the disk is full.
     """
-    if (earlier := folder.read_state(_STATE)) is not None:
+    if (earlier := folder.read_state(STATE)) is not None:
         return ListSummary.from_dict(earlier)
-    folder.drop(lambda unit: unit.startswith("list-"))
+    folder.drop(lambda unit: unit.startswith(UNITS))
     scratch = folder.work / "ingest"
     if scratch.is_dir():
         shutil.rmtree(scratch)
     files.make_folder(scratch)
     try:
-        lists = [
-            _List.of(s, list_name, scratch / f"stdin-{n}", stdin) for n, s in enumerate(sources)
-        ]
-        with duck.connect(spill=scratch, memory_limit=memory_limit, threads=threads) as connection:
-            with Staging(scratch, suffixes, connection) as staging:
-                for list_ in lists:
-                    staging.take(list_.name, _entries(list_, scratch))
-            if staging.staged == 0:
-                raise _nothing_accepted(lists, staging.rejected)
-            shards = shard_count(staging.count_distinct(), shard_size)
-            rows = _write_shards(connection, staging, folder, scan_id, str(seed), shards)
-        summary = _summary(lists, staging, rows)
+        with files.disk_errors(scratch):
+            lists = [
+                _List.of(s, list_name, scratch / f"stdin-{n}", stdin) for n, s in enumerate(sources)
+            ]
+            with duck.connect(
+                spill=scratch, memory_limit=memory_limit, threads=threads
+            ) as connection:
+                with Staging(scratch, suffixes, connection, checkpoint) as staging:
+                    for list_ in lists:
+                        staging.take(list_.name, _entries(list_, scratch))
+                if staging.staged == 0:
+                    raise _nothing_accepted(lists, staging.rejected)
+                shards = shard_count(staging.count_distinct(), shard_size)
+                rows = _write_shards(connection, staging, folder, scan_id, str(seed), shards)
+            summary = _summary(lists, staging, rows)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    folder.write_state(_STATE, summary.as_dict())
+    folder.write_state(STATE, summary.as_dict())
     return summary
 
 

@@ -163,13 +163,14 @@ def verify(folder: Path) -> list[Problem]:
     """
     manifest = read(folder)
     listed = [*manifest.all_parts(), *manifest.files]
-    problems = [Problem(path=f.path, kind=kind) for f in listed if (kind := _fault(folder, f))]
+    problems = [Problem(path=f.path, kind=kind) for f in listed if (kind := fault(folder, f))]
     known = {f.path for f in listed}
     present = (p.relative_to(folder).as_posix() for p in sorted(folder.glob("*/part-*.parquet")))
     return problems + [Problem(path=p, kind="unlisted") for p in present if p not in known]
 
 
-def _fault(folder: Path, listed: ListedPart) -> Literal["missing", "changed"] | None:
+def fault(folder: Path, listed: ListedPart) -> Literal["missing", "changed"] | None:
+    """What is wrong with a listed file, if anything: every byte of it is read."""
     path = folder / listed.path
     if not path.is_file():
         return "missing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,7 +20,10 @@ from crawler.snapshot.views import open_views
 
 
 class MemoryWork:
-    """The ``Work`` of a handful of domains, in one shard."""
+    """The ``Work`` of a handful of domains, in one shard.
+
+    Passes run side by side, so one may plan, in a thread of its own, while another commits.
+    """
 
     def __init__(self, scan_id: str, *, seed: str) -> None:
         self.scan_id = scan_id
@@ -28,13 +32,15 @@ class MemoryWork:
         self._targets: dict[str, list[Any]] = {}
         self._finished: set[str] = set()
         self._kept: dict[str, Any] = {}
+        self._changing = threading.Lock()
 
     def connect(self, domain_shard: int | None = None) -> Connection:  # noqa: ARG002 - one shard
         """Views over the rows; DuckDB would spill into the temporary folder, but has no need to."""
         connection = duck.connect(spill=Path(tempfile.gettempdir()))
-        tables = {
-            cls: to_table(cls, rows) for cls, rows in self.rows.items() if hasattr(cls, "table")
-        }
+        with self._changing:
+            tables = {
+                cls: to_table(cls, rows) for cls, rows in self.rows.items() if hasattr(cls, "table")
+            }
         open_views(connection, tables, seed=self._seed)
         return connection
 
@@ -63,8 +69,9 @@ class MemoryWork:
 
     def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:  # noqa: ARG002
         """Keep rows, as instances."""
-        for cls, some in rows.items():
-            self.rows[cls].extend(to_instances(cls, some))
+        with self._changing:
+            for cls, some in rows.items():
+                self.rows[cls].extend(to_instances(cls, some))
 
     def finish(self, unit: str) -> None:
         """Mark a unit as whole."""

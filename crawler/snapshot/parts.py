@@ -8,6 +8,7 @@ as it reads back.  Which parts belong together is ``store``'s business.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -67,27 +68,37 @@ def stage(path: Path, cls: type[Any], rows: Rows) -> Part:
     Raises ``OSError`` when the disk is full or fails (and removes what was written), and
     ``PartError`` when the file does not read back.
     """
+    return stage_as_is(path, _conformed(cls, rows))
+
+
+def stage_as_is(path: Path, table: pa.Table) -> Part:
+    """``stage`` for a table that keeps its own schema: what was read from a part of an older scan."""
     try:
-        table = _conformed(cls, rows)
-        leaves = _leaves(table.schema)
-        repeated = [leaf for leaf in leaves if leaf not in _SELDOM_REPEATED]
-        pq.write_table(
-            table,
-            path,
-            compression="zstd",
-            compression_level=COMPRESSION_LEVEL,
-            version="2.6",
-            use_dictionary=repeated,
-            write_statistics=repeated,
-        )
-        files.sync(path)
-        footer = pq.read_metadata(path)
-        if footer.num_rows != table.num_rows or footer.num_columns != len(leaves):
-            raise PartError(f"{path} does not read back as it was written; check the disk")
-        return Part(rows=table.num_rows, size=path.stat().st_size, sha256=files.sha256(path))
+        with files.disk_errors(path):
+            return _written(path, table)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _written(path: Path, table: pa.Table) -> Part:
+    leaves = _leaves(table.schema)
+    repeated = [leaf for leaf in leaves if leaf not in _SELDOM_REPEATED]
+    sys.audit(files.WRITE, str(path))
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=COMPRESSION_LEVEL,
+        version="2.6",
+        use_dictionary=repeated,
+        write_statistics=repeated,
+    )
+    files.sync(path)
+    footer = pq.read_metadata(path)
+    if footer.num_rows != table.num_rows or footer.num_columns != len(leaves):
+        raise PartError(f"{path} does not read back as it was written; check the disk")
+    return Part(rows=table.num_rows, size=path.stat().st_size, sha256=files.sha256(path))
 
 
 @cache

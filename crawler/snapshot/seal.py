@@ -18,7 +18,7 @@ again should be run afterwards.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,15 +27,14 @@ import duckdb
 import pyarrow as pa
 
 from crawler.records import TABLES, Certificate
-from crawler.snapshot import duck, files, manifest, parts
+from crawler.snapshot import damage, duck, files, manifest, parts
+from crawler.snapshot.damage import DISTINCT, DamagedError
 from crawler.snapshot.manifest import Facts, ListedPart, ListedTable, Manifest
 from crawler.snapshot.parts import Part, Rows
-from crawler.snapshot.store import ScanFolder, StoreError
+from crawler.snapshot.store import ScanFolder
 
 CERTIFICATES_PER_PART: Final = 200_000
 """A certificate row has about 2 kB, so a part's rows need about half a gigabyte."""
-
-_CERTIFICATE_UNITS: Final = "certificates"
 
 
 def seal(
@@ -48,12 +47,17 @@ def seal(
 ) -> Manifest:
     """Close the scan and return its manifest; a sealed scan's manifest is returned as it is.
 
-    The caller holds ``folder.lock()``.  Raises ``StoreError`` when a part that was committed is
-    missing or short, and ``OSError`` when the disk is full; the scan is then still unsealed.
+    The caller holds ``folder.lock()``.  Raises ``DamagedError`` when a part is not as it was
+    committed, and ``OSError`` when the disk is full; the scan is then still unsealed.
     """
     if folder.sealed:
         return manifest.read(folder.path)
     folder.recover()
+    if damages := damage.find(folder):
+        raise DamagedError(
+            f"{folder.path}: {damages[0]}; the same command asks for them again "
+            f"(parts that are not as they were written: {len(damages)})"
+        )
     spill = files.make_folder(folder.work / "spill")
     with duck.connect(spill=spill, memory_limit=memory_limit, threads=threads) as connection:
         _deduplicate_certificates(folder, connection, certificates_per_part)
@@ -79,18 +83,19 @@ def _deduplicate_certificates(
 
     Every row of one certificate is read out of the same DER, so it does not matter which stays.
     """
-    if folder.read_state(_CERTIFICATE_UNITS) is None:
+    if folder.read_state(DISTINCT) is None:
         folder.drop(_is_distinct)
         for number, table in enumerate(_distinct(folder, connection, per_part)):
-            folder.commit(f"{_CERTIFICATE_UNITS}-{number:05d}", {Certificate: table})
-        folder.write_state(_CERTIFICATE_UNITS, "one row per sha256")
-    for path in folder.parts(Certificate):
-        if not _is_distinct(path.name.removeprefix("part-")):
+            folder.commit(f"{DISTINCT}-{number:05d}", {Certificate: table})
+        folder.write_state(DISTINCT, "one row per sha256")
+    if seen := [p for p in folder.parts(Certificate) if not _is_distinct(p.name[len("part-") :])]:
+        for path in seen:
             path.unlink()
+        files.sync(folder.table_dir(Certificate))
 
 
 def _is_distinct(unit: str) -> bool:
-    return unit.startswith(f"{_CERTIFICATE_UNITS}-")
+    return unit.startswith(f"{DISTINCT}-")
 
 
 def _distinct(
@@ -128,7 +133,6 @@ def _list_tables(folder: ScanFolder) -> dict[str, ListedTable]:
         for table, part in folder.made_by(unit).items():
             listed = _listed(f"{table}/part-{unit}.parquet", part)
             if table != Certificate.table or _is_distinct(unit):
-                _check(folder, listed)
                 made[table].append(listed)
     for cls in TABLES:
         empty = folder.part_path(cls, "empty")
@@ -145,16 +149,6 @@ def _listed(path: str, part: Part) -> ListedPart:
 def _total(listed: Iterable[ListedPart]) -> ListedTable:
     ordered = tuple(sorted(listed, key=lambda p: p.path))
     return ListedTable(rows=sum(p.rows or 0 for p in ordered), parts=ordered)
-
-
-def _check(folder: ScanFolder, listed: ListedPart) -> None:
-    """A manifest never names a missing or short file."""
-    path = folder.path / listed.path
-    if not path.is_file() or path.stat().st_size != listed.size:
-        raise StoreError(
-            f"{path} is missing or not as it was committed; restore it, or remove its marker "
-            f"in {folder.work / 'units'} and resume the scan"
-        )
 
 
 def _list_files(path: Path) -> tuple[ListedPart, ...]:
@@ -182,6 +176,7 @@ class Replacement:
         self._revision = self._old.revision + 1
         self._staging = folder.work / "replacement"
         self._new: dict[str, list[ListedPart]] = {}
+        self._staged = 0
 
     def __enter__(self) -> Replacement:
         if self._staging.is_dir():
@@ -190,8 +185,10 @@ class Replacement:
         self._folder.recover()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
+        if kind is not None:
+            self._folder.recover()
 
     def add(self, cls: type[Any], rows: Rows) -> None:
         """Append one batch, which becomes one part; a table that is named is replaced whole."""
@@ -199,14 +196,26 @@ class Replacement:
         if len(rows) > 0:
             self._stage(cls, rows, made)
 
+    def revise(self, cls: type[Any], part: ListedPart, rows: pa.Table) -> None:
+        """Put *rows* in the place of one part; the other parts of its table stay as they are.
+
+        They keep their schema: within a scan there is one.
+        """
+        made = self._new.setdefault(cls.table, list(self._old.tables[cls.table].parts))
+        made[made.index(part)] = self._staged_part(cls, lambda path: parts.stage_as_is(path, rows))
+
     def staged(self, cls: type[Any]) -> list[Path]:
         """The parts written so far for a table, to be read before the switch."""
         return [self._staging / part.path for part in self._new.get(cls.table, ())]
 
     def _stage(self, cls: type[Any], rows: Rows, made: list[ListedPart]) -> None:
-        name = f"part-v{self._revision:04d}-{len(made):05d}.parquet"
+        made.append(self._staged_part(cls, lambda path: parts.stage(path, cls, rows)))
+
+    def _staged_part(self, cls: type[Any], stage: Callable[[Path], Part]) -> ListedPart:
+        name = f"part-v{self._revision:04d}-{self._staged:05d}.parquet"
+        self._staged += 1
         folder = files.make_folder(self._staging / cls.table)
-        made.append(_listed(f"{cls.table}/{name}", parts.stage(folder / name, cls, rows)))
+        return _listed(f"{cls.table}/{name}", stage(folder / name))
 
     def finish(
         self, updates: Mapping[str, Any] | None = None, *, replaced: Iterable[ListedPart] = ()
@@ -232,14 +241,17 @@ class Replacement:
 
     def _switch(self, new: Manifest) -> None:
         # From here to the last removal a glob may see both generations: nothing slow in between.
+        old = {table: set(self._old.tables[table].parts) for table in self._new}
         for table, made in self._new.items():
-            for part in made:
-                (self._staging / part.path).replace(self._folder.path / part.path)
-            files.sync(self._folder.path / table)
+            with files.disk_errors(self._folder.path / table):
+                for part in (p for p in made if p not in old[table]):
+                    (self._staging / part.path).replace(self._folder.path / part.path)
+                files.sync(self._folder.path / table)
         manifest.write(self._folder.path, new)
-        for table in self._new:
-            for part in self._old.tables[table].parts:
+        for table, made in self._new.items():
+            for part in old[table].difference(made):
                 (self._folder.path / part.path).unlink(missing_ok=True)
+            files.sync(self._folder.path / table)
 
 
 def replace_tables(

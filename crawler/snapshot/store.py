@@ -13,7 +13,8 @@ A *unit* is one (pass, shard, round), such as ``names-00003-r1``: what is done o
 again.  Its parts, perhaps of several tables, are written whole under temporary names, then
 named, then its marker is written; the marker alone says that the unit is done.  Whatever a crash
 leaves behind without a marker is removed by ``recover`` before the next run asks again, so each
-(target, attempt) keeps exactly one row.
+(target, attempt) keeps exactly one row.  Files of an unsealed scan that have to change together
+do so by ``exchange``.
 
 A scan is run by one process that holds it whole (``lock()``), or by several that each hold a
 share of it (``lock("1-of-4")``).  The lock is ``flock``: the kernel drops it when its process
@@ -22,6 +23,7 @@ dies, so no stale lock can exist.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -33,6 +35,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from crawler.snapshot import files, manifest, parts
+from crawler.snapshot.exchange import Exchange
 from crawler.snapshot.parts import Part, Rows
 
 Row = TypeVar("Row")
@@ -57,6 +60,7 @@ class ScanFolder:
         self.work = path / "_work"
         """Progress of an unsealed scan; gone when it is sealed."""
         self.scan_id = path.name.removeprefix("scan=")
+        self._exchange = Exchange(path, self.work / "exchange")
 
     def __repr__(self) -> str:
         return f"ScanFolder({str(self.path)!r})"
@@ -84,9 +88,13 @@ class ScanFolder:
                 held.append(self._flock(self.work / name, kind))
             if share is None:
                 self.recover()
-            yield
-            if share is None and self.sealed and self.work.is_dir():
-                shutil.rmtree(self.work)
+                for temporary in self.path.glob(".*.tmp"):
+                    temporary.unlink()
+            try:
+                yield
+            finally:
+                if share is None and self.sealed and self.work.is_dir():
+                    shutil.rmtree(self.work)
         finally:
             for descriptor in reversed(held):
                 os.close(descriptor)
@@ -113,6 +121,7 @@ class ScanFolder:
 
         On a sealed scan: parts that its manifest does not list.
         """
+        self._exchange.recover()
         if self.sealed:
             listed = {part.path for part in manifest.read(self.path).all_parts()}
             strays = [
@@ -133,6 +142,10 @@ class ScanFolder:
         return sorted(self.path.glob("*/part-*.parquet"))
 
     # --- units
+
+    def marker(self, unit: str) -> Path:
+        """The file that says that a unit is done, and what it has made."""
+        return self.work / "units" / f"{unit}.json"
 
     def table_dir(self, cls: type[Any]) -> Path:
         """The folder of a table's parts."""
@@ -167,19 +180,16 @@ class ScanFolder:
                     written.append(target)
                     files.place(staging / f"{unit}.{cls.table}", target)
             empty = [cls.table for cls in tables if cls.table not in made]
-            self._write_json(self._marker(unit), _marker_text(made, empty))
+            self._write_json(self.marker(unit), _marker_text(made, empty))
         except BaseException:
             # The marker first: it may stand although its folder could not be flushed.
-            for path in (self._marker(unit), *written):
+            for path in (self.marker(unit), *written):
                 path.unlink(missing_ok=True)
             raise
 
-    def _marker(self, unit: str) -> Path:
-        return self.work / "units" / f"{unit}.json"
-
     def done(self, unit: str) -> bool:
         """Whether the unit is whole; what is done is never asked again."""
-        return self._marker(unit).is_file()
+        return self.marker(unit).is_file()
 
     def units(self) -> frozenset[str]:
         """Every unit that is done."""
@@ -193,14 +203,14 @@ class ScanFolder:
         """Undo the units chosen: markers first, so that a crash leaves no marker without parts."""
         undone = sorted(filter(chosen, self.units()))
         for unit in undone:
-            self._marker(unit).unlink()
+            self.marker(unit).unlink()
         if undone:
             files.sync(self.work / "units")
         self.recover(chosen)
 
     def made_by(self, unit: str) -> dict[str, Part]:
         """The parts of a unit that is done, by table."""
-        stated = json.loads(self._marker(unit).read_text())
+        stated = json.loads(self.marker(unit).read_text())
         return {table: Part(**facts) for table, facts in stated["parts"].items()}
 
     def parts(self, cls: type[Any]) -> list[Path]:
@@ -220,13 +230,23 @@ class ScanFolder:
 
     # --- small files
 
+    @contextmanager
+    def exchange(self) -> Iterator[Exchange]:
+        """Exchange files of the unsealed scan for those staged in the block: all of them or none."""
+        with self._exchange.begin():
+            yield self._exchange
+
     def write_state(self, name: str, value: Any) -> None:
         """Keep a small JSON value of the unsealed scan, replacing an earlier one whole."""
-        self._write_json(self.work / f"{name}.json", value)
+        self._write_json(self.state(name), value)
+
+    def state(self, name: str) -> Path:
+        """The file of a small JSON value."""
+        return self.work / f"{name}.json"
 
     def read_state(self, name: str) -> Any:
         """The value kept under a name; None when there is none."""
-        path = self.work / f"{name}.json"
+        path = self.state(name)
         return json.loads(path.read_text()) if path.is_file() else None
 
     def _write_json(self, path: Path, value: Any) -> None:
@@ -308,16 +328,21 @@ class Archive:
             raise StoreError(
                 f"scan id {scan_id!r} is not usable; take letters, digits, '.', '_' and '-', at most 100"
             )
-        files.make_folder(self.path)
         folder = self._folder(scan_id)
+        # Begun beside its place, so that no crash leaves a scan that does not know what it is of.
+        begun = ScanFolder(self.path / f".scan={scan_id}")
+        if begun.path.is_dir():
+            shutil.rmtree(begun.path)
         try:
-            folder.path.mkdir()
-        except FileExistsError:
+            begun.write_state("identity", identity)
+            files.place(begun.path, folder.path)
+        except OSError as error:
+            shutil.rmtree(begun.path, ignore_errors=True)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
             raise StoreError(
                 f"{self.path} already holds a scan {scan_id}; choose another id"
             ) from None
-        files.sync(self.path)
-        folder.write_state("identity", identity)
         return folder
 
     def _folder(self, scan_id: str) -> ScanFolder:
@@ -337,11 +362,11 @@ class Archive:
             return []
         return [ScanFolder(p) for p in sorted(self.path.glob("scan=*")) if p.is_dir()]
 
-    def unsealed(self, identity: str) -> ScanFolder | None:
-        """The latest unsealed scan of the same identity, to be resumed; None when there is none."""
-        alike = (
-            f
-            for f in reversed(self.scans())
-            if not f.sealed and f.read_state("identity") == identity
-        )
+    def unfinished(self, identity: str) -> ScanFolder | None:
+        """The latest scan of the same identity that was cut short; None when there is none.
+
+        It may be sealed: when it was cut short between the seal and the removal of its progress,
+        which is where the identity stands.
+        """
+        alike = (f for f in reversed(self.scans()) if f.read_state("identity") == identity)
         return next(alike, None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,23 @@ OTHER = ("mx.hoster.example",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a host of a kind shows when one gets that far."""
+
+    tls: str = "TLSv1.3"
+    issuer: str = "CN=R10,O=Let's Encrypt,C=US"
+    self_issued: bool = False
+    days: float = 60.5
+    """Until its certificate ends, from the moment it was seen."""
+    status: int = 200
+    content_type: str | None = "text/plain"
+    location: str | None = None
+    body: str = "version: STSv1"
+    banner: str = "220 mx.hosts.example ESMTP Postfix"
+    ehlo: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of domain; ``{domain}`` in a name stands for the domain."""
 
@@ -50,6 +67,14 @@ class Kind:
     record_alias: str | None = None
     """CNAME target of the record's name."""
     ipv4: str = "192.0.2.1"
+    """Of the policy host; ``{number}`` stands for the number of the domain."""
+    ipv6: str | None = None
+    policy_host: Shown = Shown()
+    """What it shows; nothing where the planted outcome says that it was not reached."""
+    mail_host: Shown = Shown()
+    mail_ipv4: str | None = "198.51.100.1"
+    """Of each MX host of an adopter."""
+    mail_ipv6: str | None = None
     late: int = 0
     """How many of them answered the record question only at the second attempt."""
     judged: dict[str, Any] = field(default_factory=dict)
@@ -297,7 +322,13 @@ def write_scan(
     rows[records.MailVerdict] = list(
         {(r.host, r.address): r for r in rows[records.MailVerdict]}.values()
     )
-    rows[records.StarttlsSession] = [_session(r, index) for r in rows[records.MailVerdict]]
+    shown = {host: kind.mail_host for kind in kinds for host in _hosts_of(kind, index)}
+    for verdict in rows[records.MailVerdict]:
+        session = _session(verdict, index, shown[verdict.host])
+        rows[records.StarttlsSession].append(session)
+        rows[records.Certificate].extend(_certificate(index, session.chain, shown[verdict.host]))
+    rows[records.AddressLookup] = list({r.host: r for r in rows[records.AddressLookup]}.values())
+    rows[records.Certificate] = list({r.sha256: r for r in rows[records.Certificate]}.values())
     rows[records.CatalogueEntry] = [_entry(index, *entry) for entry in SENTENCES.items()]
     tables = {cls.table: _write(scan / cls.table, cls, rows[cls]) for cls in records.TABLES}
     if sealed:
@@ -396,12 +427,18 @@ def _plant(rows: dict[type[Any], list[Any]], index: int, kind: Kind, number: int
             "sender_outcome": "absent",
             "tlsrpt_outcome": "absent",
             "rules_version": "1",
+            **({"record_id": RECORD_ID} if kind.judged.get("record_outcome") == "valid" else {}),
+            **({"policy_mx": _covering(kind, domain)} if kind.judged.get("mode") else {}),
             **kind.judged,
         }
     )
     rows[records.Assessment].append(assessment)
     if assessment.record_outcome in ("valid", "multiple", "syntax"):
         rows[records.AddressLookup].append(_policy_host(index, kind, domain))
+        rows[records.AddressLookup].extend(_mail_host(index, kind, h.host) for h in hosts if h.host)
+        for fetch in _fetches(index, kind, domain):
+            rows[records.PolicyFetch].append(fetch)
+            rows[records.Certificate].extend(_certificate(index, fetch.chain, kind.policy_host))
         rows[records.MailVerdict].extend(_mail(scan_id, kind, hosts))
 
 
@@ -439,13 +476,15 @@ def _txt(index: int, kind: Kind, domain: str, *, late: bool) -> Iterable[records
 
 
 def _policy_host(index: int, kind: Kind, domain: str) -> records.AddressLookup:
+    number = domain.partition(".")[0].rpartition("-")[2]
     status = DnsStatus.NXDOMAIN if kind.name == "no-host" else DnsStatus.NOERROR
     return records.AddressLookup(
         **_lookup(index, status),
         host=f"mta-sts.{domain}",
         status_ipv4=status,
-        status_ipv6=DnsStatus.NO_ANSWER,
-        ipv4=() if status is DnsStatus.NXDOMAIN else (kind.ipv4,),
+        status_ipv6=DnsStatus.NOERROR if kind.ipv6 else DnsStatus.NO_ANSWER,
+        ipv4=() if status is DnsStatus.NXDOMAIN else (kind.ipv4.replace("{number}", number),),
+        ipv6=(kind.ipv6,) if kind.ipv6 else (),
         cname_chain=(kind.alias,) if kind.alias else (),
     )
 
@@ -475,8 +514,9 @@ def _mail(
                 )
 
 
-def _session(verdict: records.MailVerdict, index: int) -> records.StarttlsSession:
+def _session(verdict: records.MailVerdict, index: int, shown: Shown) -> records.StarttlsSession:
     failed = verdict.outcome == "unmeasured"
+    secured = verdict.outcome in ("pass", "certificate")
     return records.StarttlsSession(
         scan_id=verdict.scan_id,
         attempt=1,
@@ -486,8 +526,84 @@ def _session(verdict: records.MailVerdict, index: int) -> records.StarttlsSessio
         blame=Blame.TARGET if failed else None,
         host=verdict.host,
         address=verdict.address,
+        banner=None if failed else f"{shown.banner}\r\n".encode("latin-1"),
+        ehlo=() if failed else tuple(line.encode() for line in shown.ehlo),
         starttls_offered=None if failed else verdict.outcome != "no-starttls",
+        tls_version=shown.tls if secured else None,
+        chain=(_digest(verdict.host, shown),) if secured else (),
     )
+
+
+RECORD_ID = "20240101000000"
+
+
+def _digest(*what: object) -> str:
+    return sha256(repr(what).encode()).hexdigest()
+
+
+def _hosts_of(kind: Kind, index: int) -> Iterable[str]:
+    for number in range(kind.count[index]):
+        for host in kind.mx:
+            yield host.replace("{domain}", f"{kind.name}-{number}.{kind.tld}")
+
+
+def _covering(kind: Kind, domain: str) -> tuple[str, ...]:
+    """As many of the MX hosts as the plan says are covered, the first of them."""
+    covered = kind.judged.get("mx_covered")
+    return tuple(host.replace("{domain}", domain) for host in kind.mx)[:covered]
+
+
+def _mail_host(index: int, kind: Kind, host: str) -> records.AddressLookup:
+    return records.AddressLookup(
+        **_lookup(index, DnsStatus.NOERROR),
+        host=host,
+        status_ipv4=DnsStatus.NOERROR if kind.mail_ipv4 else DnsStatus.NO_ANSWER,
+        status_ipv6=DnsStatus.NOERROR if kind.mail_ipv6 else DnsStatus.NO_ANSWER,
+        ipv4=(kind.mail_ipv4,) if kind.mail_ipv4 else (),
+        ipv6=(kind.mail_ipv6,) if kind.mail_ipv6 else (),
+    )
+
+
+def _fetches(index: int, kind: Kind, domain: str) -> Iterable[records.PolicyFetch]:
+    """One fetch where the policy host has an address; nothing of it but a refusal for tcp."""
+    outcome, shown = kind.judged["policy_outcome"], kind.policy_host
+    if outcome in ("dns", "unmeasured"):
+        return
+    common: dict[str, Any] = {
+        "scan_id": SCANS[index],
+        "attempt": 1,
+        "started_at": STARTED[index],
+        "elapsed_ms": 90.0,
+        "host": f"mta-sts.{domain}",
+        "address": kind.ipv4,
+        "domain": domain,
+    }
+    if outcome == "tcp":
+        yield records.PolicyFetch(**common, status=IoStatus.CONNECTION_REFUSED, blame=Blame.TARGET)
+        return
+    yield records.PolicyFetch(
+        **common,
+        status=IoStatus.SUCCESS,
+        http_status=shown.status,
+        content_type=shown.content_type,
+        location=shown.location and shown.location.replace("{domain}", domain),
+        tls_version=shown.tls,
+        chain=(_digest(domain, shown),),
+        body=shown.body.encode(),
+        body_sha256=sha256(shown.body.encode()).hexdigest(),
+    )
+
+
+def _certificate(index: int, chain: Sequence[str], shown: Shown) -> Iterable[records.Certificate]:
+    for digest in chain[:1]:
+        yield records.Certificate(
+            scan_id=SCANS[index],
+            sha256=digest,
+            der=b"",
+            issuer=shown.issuer,
+            not_after=STARTED[index] + timedelta(days=shown.days),
+            self_issued=shown.self_issued,
+        )
 
 
 def _entry(index: int, id_: str, text: tuple[str, str, str]) -> records.CatalogueEntry:

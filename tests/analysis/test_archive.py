@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -100,12 +101,25 @@ def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
         pass
 
 
-def test_a_damaged_part_is_noticed(tmp_path: Path) -> None:
-    """Same size, but no Parquet."""
+def test_one_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    """And so is how many rows are lost with it."""
     scan = write_scan(tmp_path, 0, KINDS)
     part = scan / "assessments" / "part-0000.parquet"
-    part.write_bytes(bytes(part.stat().st_size))
-    with pytest.raises(ArchiveError, match="cannot be read"), open_archive(tmp_path):
+    octets = bytearray(part.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    part.write_bytes(octets)
+    says = r"[\d,]+ rows of assessments are lost.*SHA-256.*copy the scan again"
+    with pytest.raises(ArchiveError, match=says), open_archive(tmp_path):
+        pass
+
+
+def test_a_part_that_is_cut_short_is_noticed(tmp_path: Path) -> None:
+    """Without reading it."""
+    scan = write_scan(tmp_path, 0, KINDS)
+    part = scan / "domains" / "part-0000.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    says = r"rows of domains are lost.* has \d+ octets"
+    with pytest.raises(ArchiveError, match=says), open_archive(tmp_path):
         pass
 
 
@@ -118,6 +132,7 @@ def test_an_older_scan_without_a_column_or_a_table_reads_as_null(tmp_path: Path)
         path = scan / part["path"]
         pq.write_table(pq.read_table(path).drop_columns(["policy_lenient"]), path)
         part["size"] = path.stat().st_size
+        part["sha256"] = sha256(path.read_bytes()).hexdigest()
     del manifest["tables"]["mail_verdicts"]
     (scan / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     with open_archive(tmp_path) as archive:

@@ -15,6 +15,7 @@ from crawler.vocabulary import (
     MailOutcome,
     Mode,
     PolicyOutcome,
+    TlsWeakness,
     TxtKind,
 )
 from tests import rows
@@ -57,6 +58,9 @@ def fetched(
     mx: tuple[str, ...] = (MX1,),
     address: str = V4,
     lenient: bool | None = None,
+    weaknesses: tuple[TlsWeakness, ...] = (),
+    refusing: tuple[str, ...] = (),
+    unoffered: tuple[str, ...] = (),
     **columns: Any,
 ) -> Fetch:
     """A policy fetch with its verdict: a good one; *problems* are those of the body."""
@@ -74,6 +78,9 @@ def fetched(
         mx=mx if valid else (),
         problems=problems,
         certificate_problems=chain,
+        tls_weaknesses=weaknesses,
+        refusing_senders=refusing,
+        unoffered_by=unoffered,
     )
     return rows.fetch(DOMAIN, address, **columns), verdict
 
@@ -85,6 +92,9 @@ def seen(
     *problems: CertificateProblem,
     dane: DaneOutcome = DaneOutcome.NONE,
     dane_names: tuple[str, ...] = (),
+    weaknesses: tuple[TlsWeakness, ...] = (),
+    refusing: tuple[str, ...] = (),
+    unoffered: tuple[str, ...] = (),
 ) -> MailVerdict:
     """A judged session: a good one."""
     return MailVerdict(
@@ -96,6 +106,9 @@ def seen(
         dane=dane,
         dane_names=dane_names,
         certificate_problems=problems,
+        tls_weaknesses=weaknesses,
+        refusing_senders=refusing,
+        unoffered_by=unoffered,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from crawler.vocabulary import (
     Mode,
     PolicyOutcome,
     Stage,
+    TlsWeakness,
 )
 from tests import rows
 from tests.assessment.domains import (
@@ -43,6 +45,7 @@ from tests.assessment.domains import (
 
 P = CertificateProblem
 M = MailOutcome
+W = TlsWeakness
 POLICY_HOST = f"mta-sts.{DOMAIN}"
 GOOD = b"v=STSv1; id=1;"
 SPF = b"v=spf1 -all"
@@ -90,7 +93,9 @@ def certificate(*problems: CertificateProblem, host: str = MX1, address: str = V
     return seen(host, address, M.CERTIFICATE, *problems)
 
 
-def dane(outcome: DaneOutcome, *, policy_mx: str = MX1, **lookup: Any) -> DomainEvidence:
+def dane(
+    outcome: DaneOutcome, *, policy_mx: str = MX1, signed: bool = True, **lookup: Any
+) -> DomainEvidence:
     """One MX host with a TLSA record, of which its session makes this; everything is signed."""
     pinned: dict[str, Any] = {
         "status": DnsStatus.NOERROR,
@@ -101,7 +106,7 @@ def dane(outcome: DaneOutcome, *, policy_mx: str = MX1, **lookup: Any) -> Domain
         MX1, seen(dane=outcome), tlsa=rows.tlsa(MX1, **(pinned | lookup)), authenticated=True
     )
     return domain(
-        mx=rows.mx(DOMAIN, (10, MX1), authenticated=True),
+        mx=rows.mx(DOMAIN, (10, MX1), authenticated=signed),
         hosts=(host,),
         fetches=(fetched(mx=(policy_mx,)),),
     )
@@ -193,6 +198,23 @@ CASES: dict[str, tuple[DomainEvidence, DomainEvidence]] = {
     "tls-chain-incomplete": (tls(P.MISSING_INTERMEDIATE), tls(P.UNKNOWN_ISSUER)),
     "tls-old": (tls(tls_version="TLSv1.1"), tls(tls_version="TLSv1.2")),
     "tls-invalid": (tls(P.WRONG_PURPOSE), tls(P.NAME_MISMATCH)),
+    "tls-sender-refuses": (
+        valid(refusing=("postfix-mta-sts-resolver",)),
+        http(refusing=("postfix-mta-sts-resolver",), http_status=404),
+    ),
+    "tls-no-secure-renegotiation": (
+        valid(weaknesses=(W.NO_SECURE_RENEGOTIATION,)),
+        valid(weaknesses=(W.SHORT_DH_PRIME, W.NO_FORWARD_SECRECY)),
+    ),
+    "tls-weak-dh": (
+        valid(weaknesses=(W.SHORT_DH_PRIME,)),
+        valid(weaknesses=(W.NO_SECURE_RENEGOTIATION, W.NO_FORWARD_SECRECY)),
+    ),
+    "tls-no-forward-secrecy": (
+        valid(weaknesses=(W.NO_FORWARD_SECRECY,)),
+        valid(weaknesses=(W.NO_SECURE_RENEGOTIATION, W.SHORT_DH_PRIME)),
+    ),
+    "tls-unoffered": (valid(unoffered=("boringssl",)), valid(refusing=("boringssl",))),
     "http-any": (http(http_status=500), body("malformed-line")),
     "http-404": (http(http_status=404), http(http_status=410)),
     "http-3xx": (http(http_status=301), tls(P.EXPIRED, http_status=301)),
@@ -296,6 +318,26 @@ CASES: dict[str, tuple[DomainEvidence, DomainEvidence]] = {
             mx_host(MX1, certificate(P.EXPIRED)), mx_host(MX2, certificate(P.EXPIRED, host=MX2))
         ),
     ),
+    "mx-sender-refuses": (
+        sessions(seen(refusing=("postfix",))),
+        sessions(seen(MX1, V4, M.TLS_OLD, refusing=("postfix",))),
+    ),
+    "mx-no-secure-renegotiation": (
+        sessions(seen(weaknesses=(W.NO_SECURE_RENEGOTIATION,))),
+        sessions(seen(MX1, V4, M.UNMEASURED, weaknesses=(W.NO_SECURE_RENEGOTIATION,))),
+    ),
+    "mx-weak-dh": (
+        sessions(seen(weaknesses=(W.SHORT_DH_PRIME,))),
+        sessions(seen(weaknesses=(W.NO_FORWARD_SECRECY,))),
+    ),
+    "mx-no-forward-secrecy": (
+        sessions(seen(MX1, V4, M.CERTIFICATE, P.EXPIRED, weaknesses=(W.NO_FORWARD_SECRECY,))),
+        sessions(seen(weaknesses=(W.SHORT_DH_PRIME,))),
+    ),
+    "mx-tls-unoffered": (
+        sessions(seen(unoffered=("boringssl",))),
+        sessions(seen(MX1, V4, M.CERTIFICATE, P.EXPIRED, unoffered=("boringssl",))),
+    ),
     "mx-ip-split": (
         sessions(seen(), certificate(P.EXPIRED, address=V4_TOO)),
         sessions(seen(), certificate(P.EXPIRED, address=V6)),
@@ -326,6 +368,17 @@ CASES: dict[str, tuple[DomainEvidence, DomainEvidence]] = {
     "dane-mismatch": (
         dane(DaneOutcome.MISMATCH, policy_mx="mx.elsewhere.example"),
         dane(DaneOutcome.MISMATCH, authenticated=False),
+    ),
+    "dane-bogus": (
+        dane(DaneOutcome.UNMEASURED, status=DnsStatus.SERVFAIL, authenticated=None, records=()),
+        # Nobody asks for the TLSA records of a host that an attacker could have named.
+        dane(
+            DaneOutcome.UNMEASURED,
+            signed=False,
+            status=DnsStatus.SERVFAIL,
+            authenticated=None,
+            records=(),
+        ),
     ),
     "dane-unusable": (
         dane(
@@ -506,6 +559,69 @@ WHOLE: dict[str, tuple[DomainEvidence, tuple[str, ...]]] = {
         ("dane-conflict", "dane-mismatch"),
     ),
     "DANE is fine": (dane(DaneOutcome.MATCH), ()),
+    "the TLSA answer is bogus": (
+        dane(DaneOutcome.UNMEASURED, status=DnsStatus.SERVFAIL, records=()),
+        ("dane-bogus",),
+    ),
+    "the TLSA answer did not come in time: no word about DNSSEC": (
+        dane(DaneOutcome.UNMEASURED, status=DnsStatus.TIMEOUT, records=()),
+        (),
+    ),
+    "one MX host fails DANE, and the TLSA answer of another is bogus": (
+        replace(
+            dane(DaneOutcome.MISMATCH),
+            mx=rows.mx(DOMAIN, (10, MX1), (20, MX2), authenticated=True),
+            hosts=(
+                *dane(DaneOutcome.MISMATCH).hosts,
+                mx_host(
+                    MX2,
+                    seen(MX2, dane=DaneOutcome.UNMEASURED),
+                    tlsa=rows.tlsa(MX2, status=DnsStatus.SERVFAIL),
+                    authenticated=True,
+                ),
+            ),
+            fetches=(fetched(mx=(MX1, MX2)),),
+        ),
+        ("dane-conflict", "dane-mismatch", "dane-bogus"),
+    ),
+    "what a host agrees on, and what senders make of it": (
+        sessions(
+            seen(
+                weaknesses=(W.SHORT_DH_PRIME, W.NO_SECURE_RENEGOTIATION),
+                refusing=("postfix", "exim-openssl"),
+                unoffered=("boringssl",),
+            )
+        ),
+        ("mx-sender-refuses", "mx-no-secure-renegotiation", "mx-weak-dh", "mx-tls-unoffered"),
+    ),
+    "one address that a sender refuses is told, though another serves it": (
+        sessions(
+            seen(refusing=("exim-openssl",), weaknesses=(W.SHORT_DH_PRIME,)), seen(address=V4_TOO)
+        ),
+        ("mx-sender-refuses", "mx-weak-dh"),
+    ),
+    "the policy of a host with RSA key transport": (
+        valid(
+            weaknesses=(W.NO_FORWARD_SECRECY,),
+            unoffered=("postfix-mta-sts-resolver", "postfix-tlspol"),
+        ),
+        ("tls-no-forward-secrecy", "tls-unoffered"),
+    ),
+    "a broken policy over a handshake that some break off": (
+        served(
+            fetched(
+                "empty",
+                outcome=PolicyOutcome.SYNTAX,
+                weaknesses=(W.NO_SECURE_RENEGOTIATION,),
+                refusing=("postfix-mta-sts-resolver",),
+            )
+        ),
+        ("tls-sender-refuses", "tls-no-secure-renegotiation", "pol-any", "pol-empty"),
+    ),
+    "where nobody fetches, nobody refuses": (
+        domain(sts=sts(), fetches=(fetched(refusing=("postfix-mta-sts-resolver",)),)),
+        ("ph-orphan",),
+    ),
 }
 
 

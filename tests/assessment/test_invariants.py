@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -22,6 +22,7 @@ from crawler.vocabulary import (
     RecordOutcome,
     SenderOutcome,
     Stage,
+    TlsWeakness,
     TxtKind,
 )
 from tests import rows
@@ -60,6 +61,8 @@ statuses = one_of(DnsStatus)
 aliases = st.lists(names, max_size=2).map(tuple)
 maybe = st.sampled_from([None, True, False])
 problems = st.lists(st.sampled_from(CertificateProblem), max_size=2, unique=True).map(tuple)
+weaknesses = st.lists(st.sampled_from(TlsWeakness), max_size=2, unique=True).map(tuple)
+others = st.lists(st.sampled_from(["postfix", "boringssl"]), max_size=1).map(tuple)
 addresses = st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"])
 
 strings = st.one_of(
@@ -137,6 +140,9 @@ mail_verdicts = st.builds(
     dane=st.sampled_from(sorted(set(DaneOutcome) - {DaneOutcome.PARTIAL})),
     dane_names=st.lists(names, max_size=2).map(tuple),
     certificate_problems=problems,
+    tls_weaknesses=weaknesses,
+    refusing_senders=others,
+    unoffered_by=others,
 )
 
 fetches = st.builds(
@@ -173,6 +179,9 @@ def judged_fetches(draw: st.DrawFn) -> tuple[PolicyFetch, PolicyVerdict]:
         mx=tuple(draw(st.lists(patterns, max_size=3))) if valid else (),
         problems=tuple(draw(st.lists(st.sampled_from(["html", "mode", "media-type"]), max_size=2))),
         certificate_problems=draw(problems),
+        tls_weaknesses=draw(weaknesses),
+        refusing_senders=draw(others),
+        unoffered_by=draw(others),
     )
     return fetch, verdict
 
@@ -328,3 +337,37 @@ def test_what_is_out_of_scope_is_null(domain: DomainEvidence) -> None:
     row = judged(domain)
     if not domain.mail_in_scope or domain.mx is None:
         assert row.dane_outcome is None
+
+
+TOLD_BESIDE = {
+    each
+    for each in IDS
+    if each.endswith(
+        (
+            "-sender-refuses",
+            "-unoffered",
+            "-weak-dh",
+            "-no-forward-secrecy",
+            "-no-secure-renegotiation",
+        )
+    )
+}
+
+
+@given(evidence())
+def test_what_other_senders_make_of_tls_changes_findings_only(domain: DomainEvidence) -> None:
+    """The columns are about a sender as careful as RFC 8461 asks, and no particular one."""
+
+    def plain(verdict: Any) -> Any:
+        return replace(verdict, tls_weaknesses=(), refusing_senders=(), unoffered_by=())
+
+    bare = replace(
+        domain,
+        fetches=tuple((fetch, plain(verdict)) for fetch, verdict in domain.fetches),
+        hosts=tuple(
+            replace(host, verdicts=tuple(map(plain, host.verdicts))) for host in domain.hosts
+        ),
+    )
+    row = judged(domain)
+    rest = tuple(each for each in row.findings if each not in TOLD_BESIDE)
+    assert judged(bare) == replace(row, findings=rest)

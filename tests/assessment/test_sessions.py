@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crawler.assessment.sessions import judge_fetch, judge_session
 from crawler.protocol import der
@@ -21,6 +24,7 @@ from crawler.vocabulary import (
     Mode,
     PolicyOutcome,
     Stage,
+    TlsWeakness,
 )
 from tests import rows
 from tests.protocol import zoo
@@ -282,6 +286,11 @@ REFUSES: dict[str, Any] = {
     "stage": Stage.STARTTLS,
     "tls_version": None,
 }
+NO_HANDSHAKE: dict[str, Any] = {
+    "status": IoStatus.HANDSHAKE_ERROR,
+    "stage": Stage.TLS,
+    "tls_version": None,
+}
 UNREACHABLE: dict[str, Any] = {
     "status": IoStatus.CONNECTION_TIMEOUT,
     "stage": Stage.CONNECT,
@@ -312,7 +321,29 @@ DANE: dict[str, tuple[MailVerdict, DaneOutcome]] = {
     ),
     "anchored, another name": (session(OTHER_NAME, tlsa=ANCHORED), D.MISMATCH),
     "anchored, expired": (session(EXPIRED, tlsa=ANCHORED), D.MISMATCH),
+    "pinned, another name": (session(OTHER_NAME, tlsa=published(pin(3, OTHER_NAME[0]))), D.MATCH),
+    "pinned, over an old version": (session(tlsa=PINNED, tls_version="TLSv1"), D.MATCH),
+    "pinned by the weaker of two digests": (
+        session(
+            tlsa=published(pin(3, GOOD[0]), replace(STRANGERS, matching_type=2, data=bytes(64)))
+        ),
+        D.MISMATCH,
+    ),
+    "usage 0": (session(tlsa=published(pin(0, MIDDLE.der))), D.UNUSABLE),
     "usage 1": (session(tlsa=published(pin(1, GOOD[0]))), D.UNUSABLE),
+    "an unknown selector": (
+        session(tlsa=published(replace(pin(3, GOOD[0]), selector=7))),
+        D.UNUSABLE,
+    ),
+    "an unknown matching type": (
+        session(tlsa=published(replace(pin(3, GOOD[0]), matching_type=7))),
+        D.UNUSABLE,
+    ),
+    "usage 1 beside a pin": (session(tlsa=published(pin(1, ROOT.der), pin(3, GOOD[0]))), D.MATCH),
+    "usage 1 beside somebody else's": (
+        session(tlsa=published(pin(1, GOOD[0]), STRANGERS)),
+        D.MISMATCH,
+    ),
     "usage 1, not signed": (
         session(tlsa=published(pin(1, GOOD[0]), authenticated=False)),
         D.INSECURE,
@@ -323,7 +354,21 @@ DANE: dict[str, tuple[MailVerdict, DaneOutcome]] = {
         session((), tlsa=published(pin(1, GOOD[0])), **NO_STARTTLS),
         D.UNUSABLE,
     ),
+    "no handshake": (session((), tlsa=PINNED, **NO_HANDSHAKE), D.MISMATCH),
+    "no handshake, though the pin was shown": (session(tlsa=PINNED, **NO_HANDSHAKE), D.MISMATCH),
+    "more certificates than we read": (
+        session(tlsa=PINNED, **(NO_HANDSHAKE | {"status": IoStatus.CHAIN_TOO_LARGE})),
+        D.MATCH,
+    ),
+    "no handshake, usage 1": (
+        session((), tlsa=published(pin(1, GOOD[0])), **NO_HANDSHAKE),
+        D.UNUSABLE,
+    ),
     "not reached": (session((), tlsa=PINNED, **UNREACHABLE), D.UNMEASURED),
+    "a failure of ours in the handshake": (
+        session((), tlsa=PINNED, **(NO_HANDSHAKE | {"status": IoStatus.VANTAGE_FAILURE})),
+        D.UNMEASURED,
+    ),
 }
 
 
@@ -342,3 +387,111 @@ def test_names_that_a_usage_2_match_has_still_to_meet_are_kept() -> None:
     assert session(OTHER_NAME, tlsa=ANCHORED).dane_names == ("mx.elsewhere.example",)
     assert session(tlsa=ANCHORED).dane_names == ()
     assert session(EXPIRED, tlsa=ANCHORED).dane_names == ()
+
+
+# --- the handshake, for others -------------------------------------------------------------
+
+LEGACY: dict[str, Any] = {
+    "tls_version": "TLSv1.2",
+    "cipher": "DHE-RSA-AES256-GCM-SHA384",
+    "tls_group": "dhe-1024",
+    "tls_secure_renegotiation": False,
+}
+SHORT, INSECURE = TlsWeakness.SHORT_DH_PRIME, TlsWeakness.NO_SECURE_RENEGOTIATION
+
+
+def others(verdict: MailVerdict | PolicyVerdict) -> tuple[Any, ...]:
+    return verdict.tls_weaknesses, verdict.refusing_senders, verdict.unoffered_by
+
+
+def test_what_senders_other_than_us_make_of_a_session() -> None:
+    verdict = session(**LEGACY)
+    assert verdict.outcome is M.PASS
+    assert others(verdict) == ((SHORT, INSECURE), ("postfix", "exim-openssl"), ("boringssl",))
+    assert others(session(cipher="TLS_AES_256_GCM_SHA384", tls_group="x25519")) == ((), (), ())
+
+
+def test_what_programs_that_fetch_policies_make_of_a_fetch() -> None:
+    verdict = fetch(**LEGACY)
+    assert verdict.outcome is Ends.VALID
+    fetchers = ("postfix-mta-sts-resolver",), ("postfix-tlspol", "boringssl")
+    assert others(verdict) == ((SHORT, INSECURE), *fetchers)
+
+
+def test_the_key_of_the_leaf_is_looked_at() -> None:
+    verdict = session(zoo.zoo()["RSA 1024"].chain)
+    assert (verdict.outcome, verdict.refusing_senders) == (M.CERTIFICATE, ("exim-openssl",))
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        session((), **(LEGACY | NO_HANDSHAKE)),
+        session(**(LEGACY | NO_HANDSHAKE)),  # facts of a handshake that failed later
+        without_tls(IoStatus.SUCCESS, Stage.QUIT, **NOT_OFFERED),
+        unanswered(IoStatus.HANDSHAKE_ERROR, Stage.TLS),
+    ],
+)
+def test_without_a_handshake_nobody_breaks_one_off(verdict: MailVerdict | PolicyVerdict) -> None:
+    assert others(verdict) == ((), (), ())
+
+
+def test_a_handshake_counts_whatever_came_after_it() -> None:
+    verdict = session(EXPIRED, status=IoStatus.IO_TIMEOUT, stage=Stage.EHLO_TLS, **LEGACY)
+    assert verdict.outcome is M.CERTIFICATE
+    assert verdict.refusing_senders == ("postfix", "exim-openssl")
+
+
+# --- whatever was recorded -----------------------------------------------------------------
+
+words = st.none() | st.text(max_size=8)
+recorded = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(IoStatus),
+        "stage": st.sampled_from([None, *Stage]),
+        "tls_version": words | st.sampled_from(["TLSv1", "TLSv1.2", "TLSv1.3"]),
+        "cipher": words | st.sampled_from(["AES128-SHA", "DHE-RSA-AES128-SHA"]),
+        "tls_group": words | st.sampled_from(["x25519", "dhe-1024", "ffdhe2048"]),
+        "tls_secure_renegotiation": st.sampled_from([None, True, False]),
+        "tls_alert": words,
+    }
+)
+chains = st.lists(st.sampled_from([GOOD[0], MIDDLE.der, ROOT.der]) | st.binary(max_size=20)).map(
+    tuple
+)
+answers = st.none() | st.builds(
+    lambda status, records, signed: published(*records, status=status, authenticated=signed),
+    st.sampled_from(DnsStatus),
+    st.lists(
+        st.builds(
+            Tlsa,
+            usage=st.integers(0, 4),
+            selector=st.integers(0, 2),
+            matching_type=st.integers(0, 3),
+            data=st.sampled_from([b"", bytes(32), bytes(64), GOOD[0], PINNED.records[0].data]),
+        ),
+        max_size=3,
+    ),
+    st.sampled_from([None, True, False]),
+)
+
+
+@given(recorded, chains, answers, st.sampled_from([None, True, False]))
+def test_no_session_is_too_odd_to_be_judged(
+    facts: dict[str, Any],
+    presented: tuple[bytes, ...],
+    tlsa: TlsaLookup | None,
+    offered: bool | None,
+) -> None:
+    verdict = session(presented, tlsa, starttls_offered=offered, **facts)
+    assert verdict.outcome in M
+    if verdict.dane is D.MATCH:
+        assert verdict.outcome not in (M.NO_STARTTLS, M.STARTTLS_REFUSED)
+
+
+@given(recorded, chains, st.none() | st.binary(max_size=40), st.none() | st.integers(100, 599))
+def test_no_fetch_is_too_odd_to_be_judged(
+    facts: dict[str, Any], presented: tuple[bytes, ...], body: bytes | None, http_status: int | None
+) -> None:
+    verdict = fetch(presented, body=body, http_status=http_status, **facts)
+    assert verdict.outcome in Ends

@@ -126,6 +126,20 @@ def test_greetings(banner: bytes | None, again: bool) -> None:
     assert transient_session(rows.session("a", "192.0.2.1", **refused)) is again
 
 
+@pytest.mark.parametrize(
+    ("stage", "code", "again"),
+    [
+        pytest.param(Stage.EHLO, 421, True, id="service not available, after EHLO"),
+        pytest.param(Stage.EHLO, 550, False, id="a host that does not want us"),
+        pytest.param(Stage.EHLO, None, False, id="a row that was written before there was a code"),
+        pytest.param(Stage.STARTTLS, 454, False, id="TLS not available: a refused STARTTLS"),
+    ],
+)
+def test_refusals_after_the_greeting(stage: Stage, code: int | None, again: bool) -> None:
+    refused = {"status": IoStatus.APPLICATION_ERROR, "stage": stage, "refusal_code": code}
+    assert transient_session(rows.session("a", "192.0.2.1", **refused)) is again
+
+
 def test_no_starttls_is_an_answer() -> None:
     plain = rows.session("a", "192.0.2.1", starttls_offered=False, stage=Stage.QUIT)
     assert not transient_session(plain)

@@ -17,9 +17,9 @@ class Sample:
     """One run of one client."""
 
     questions: int
-    """What it was given: questions, or domains in the names pass."""
+    """What it was given: questions, domains, hosts or chains."""
     answers: int
-    """How many of them it got a definite answer to, NXDOMAIN included."""
+    """How many of them it got a definite answer to, NXDOMAIN included, or was done with."""
     seconds: float
     """As the client itself states them, or else of the whole process."""
     cpu: float
@@ -61,6 +61,7 @@ Figure = Callable[[Sample], float]
 RATE: Figure = lambda sample: sample.rate  # noqa: E731
 CPU: Figure = lambda sample: sample.cpu_per_million  # noqa: E731
 AFTER_START: Figure = lambda sample: (sample.cpu_after_start or 0) / sample.answers * 1e6  # noqa: E731
+MEMORY: Figure = lambda sample: sample.rss_mib  # noqa: E731
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,8 @@ Prints one JSON line.  ``dns`` uses only what ``crawler.net.resolver`` offers to
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,30 +18,9 @@ from crawler.config import Dns, Seconds
 from crawler.net.resolver import Lookup, open_resolver
 from crawler.protocol.dns_wire import RdType, name_to_wire, question_below
 from crawler.vocabulary import DnsStatus
+from tests.benchmarks.stages import Stages, state
 
 DEFINITE = (DnsStatus.NOERROR, DnsStatus.NO_ANSWER, DnsStatus.NXDOMAIN)
-
-
-class Stages:
-    """Seconds and CPU of each stage, by name."""
-
-    def __init__(self) -> None:
-        self.spent: dict[str, dict[str, float]] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """The block is the stage *name*."""
-        seconds, cpu = time.perf_counter(), time.process_time()
-        yield
-        self.spent[name] = {
-            "seconds": time.perf_counter() - seconds,
-            "cpu": time.process_time() - cpu,
-        }
-
-    def total(self) -> dict[str, float]:
-        """The sum of all stages: what is left of the process is its start."""
-        spent = self.spent.values()
-        return {key: sum(stage[key] for stage in spent) for key in ("seconds", "cpu")}
 
 
 def settings(server: str, transport: str) -> Dns:
@@ -107,7 +82,7 @@ async def names_pass(arguments: argparse.Namespace) -> dict[str, Any]:
     from crawler.scan.planning import planning
     from crawler.scan.progress import Progress
     from crawler.scan.rounds import _run_pass  # one pass alone: nothing public runs that
-    from crawler.scan.session import open_context
+    from crawler.scan.session import open_context, trust_roots
     from crawler.snapshot import lists
     from crawler.snapshot.folder import FolderWork
     from crawler.snapshot.seal import seal
@@ -129,7 +104,9 @@ async def names_pass(arguments: argparse.Namespace) -> dict[str, Any]:
         work = FolderWork(folder, seed=seed)
         plan, progress = planning(config, seed=seed), Progress(quiet=True)
         with stages.stage("pass"):
-            async with open_context(config, plan, work, OptOut(None), progress) as context:
+            async with open_context(
+                config, plan, work, OptOut(None), progress, roots=trust_roots(config)[1]
+            ) as context:
                 await _run_pass(context, NAMES)
                 resolvers = [asdict(stats) for stats in context.resolver.stats()]
                 warnings = context.resolver.warnings()
@@ -200,8 +177,7 @@ def main() -> None:
             command.add_argument("--list", type=Path, required=True, metavar="CSV")
             command.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     arguments = parser.parse_args()
-    found = trio.run(arguments.runs, arguments)
-    sys.stdout.write(json.dumps(found) + "\n")
+    state(trio.run(arguments.runs, arguments))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks.clients import REFERENCE, Client
+from OpenSSL import SSL
+
+from tests.benchmarks.clients import Client
 from tests.benchmarks.figures import (
     AFTER_START,
     CPU,
@@ -32,6 +34,8 @@ _VERSIONS = {
     "nsd": ("nsd", "-v"),
     "unbound": ("unbound", "-V"),
     "dnsperf": ("dnsperf", "-h"),
+    "nginx": ("nginx", "-v"),
+    "openssl": ("openssl", "version"),
     "commit": ("git", "describe", "--always", "--dirty"),
 }
 """Commands whose first number or line is a version."""
@@ -46,6 +50,7 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "rmem_max": _first(r"(\d+)", Path("/proc/sys/net/core/rmem_max")),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "tls": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
         "load_average": os.getloadavg()[0],
         **{name: _version(command) for name, command in _VERSIONS.items()},
     }
@@ -74,18 +79,19 @@ def _version(command: Sequence[str]) -> str | None:
     )
     if command[0] == "git":
         return ended.stdout.strip() if ended.returncode == 0 else None
-    found = re.search(r"[Vv]ersion (\S+)", ended.stdout)
+    found = re.search(r"(?:[Vv]ersion:?|OpenSSL) (\S+)", ended.stdout)
     return found[1] if found else None
 
 
 # --- tables --------------------------------------------------------------------------------
 
-_HEAD = ("", "answers/s", "", "CPU-s/M", "", "after start", f"× {REFERENCE}", "lost", "MiB")
+_HEAD = ("", "answers/s", "", "CPU-s/M", "", "after start", "× {}", "lost", "MiB")
 
 
-def table(rounds: Sequence[Round]) -> str:
+def table(rounds: Sequence[Round], reference: str) -> str:
     """One line for each client: median, then least and greatest in parentheses."""
-    rows = [_HEAD, *(_row(rounds, name) for name in clients(rounds))]
+    head = tuple(title.format(reference) for title in _HEAD)
+    rows = [head, *(_row(rounds, name, reference) for name in clients(rounds))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     return "\n".join(
         "  ".join(
@@ -96,20 +102,20 @@ def table(rounds: Sequence[Round]) -> str:
     )
 
 
-def _row(rounds: Sequence[Round], name: str) -> tuple[str, ...]:
+def _row(rounds: Sequence[Round], name: str, reference: str) -> tuple[str, ...]:
     found = samples(rounds, name)
     rate, cpu = spread(found, RATE), spread(found, CPU)
     if rate is None or cpu is None:
         return (name, "no run counts", *[""] * (len(_HEAD) - 2))
-    beside = ratio(rounds, name, REFERENCE, CPU)
+    beside = ratio(rounds, name, reference, CPU)
     inner = spread([sample for sample in found if sample.cpu_after_start is not None], AFTER_START)
     return (
         name,
         f"{rate.median:,.0f}",
         _between(rate, lambda value: f"{value:,.0f}"),
-        f"{cpu.median:.2f}",
-        _between(cpu, lambda value: f"{value:.2f}"),
-        f"{inner.median:.2f}" if inner else "-",
+        _cost(cpu.median),
+        _between(cpu, _cost),
+        _cost(inner.median) if inner else "-",
         f"{beside.median:.2f}" if beside else "-",
         f"{max(sample.loss for sample in found):.2%}",
         f"{max(sample.rss_mib for sample in found):.0f}",
@@ -118,6 +124,11 @@ def _row(rounds: Sequence[Round], name: str) -> tuple[str, ...]:
 
 def _between(value: Spread, shown: Callable[[float], str]) -> str:
     return f"({shown(value.low)} - {shown(value.high)})"
+
+
+def _cost(value: float) -> str:
+    """Microseconds for one: a question costs a few, a conversation a thousand."""
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
 def stages(rounds: Sequence[Round]) -> Iterator[str]:
@@ -153,6 +164,6 @@ def legend(found: Sequence[Client]) -> Iterator[str]:
 def goals(results: Sequence[Result]) -> Iterator[str]:
     """A line for each goal."""
     for result in results:
-        value = f"{result.value.median:.2f}" if result.value else "-"
+        value = f"{result.value.median:,.2f}" if result.value else "-"
         reason = f" ({result.reason})" if result.reason else ""
-        yield f"{result.verdict:>12}  {value:>6}  {result.goal.text}{reason}"
+        yield f"{result.verdict:>12}  {value:>8}  {result.goal.text}{reason}"

@@ -91,4 +91,4 @@ def test_json_and_table_take_whatever_happened() -> None:
     assert kept["clients"]["ours-udp"]["rate"] is None
     assert kept["rounds"][0]["ours-udp"]["problem"] == "ended with 1"
     assert math.isclose(kept["rounds"][0]["dnsperf"]["cpu_per_million"], 1000.0)
-    assert "no run counts" in report.table(rounds)
+    assert "no run counts" in report.table(rounds, "dnsperf")

@@ -112,8 +112,9 @@ class Peer:
         return await self.read_until(b"\r\n\r\n")
 
     async def be_silent(self) -> None:
-        """Say nothing, for ever."""
-        await trio.sleep_forever()
+        """Say nothing until the client has gone."""
+        while await self.read():
+            pass
 
     def reset(self) -> None:
         """Break the connection with a RST."""
@@ -237,11 +238,20 @@ async def serving(
     listener.close()
 
 
+async def serve_while(
+    behaviour: Behaviour, address: str, port: int, *, task_status: trio.TaskStatus[Server]
+) -> None:
+    """The same until cancelled, to be started in a nursery: for servers in number."""
+    async with serving(behaviour, address, port) as server:
+        task_status.started(server)
+        await trio.sleep_forever()
+
+
 @asynccontextmanager
-async def black_hole() -> AsyncIterator[Server]:
+async def black_hole(address: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
     """An address and port that answer no SYN: a listener whose queue is full."""
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.bind((address, port))
     listener.listen(0)
     address, port = listener.getsockname()
     fillers = [socket.socket() for _ in range(4)]

@@ -11,7 +11,16 @@ import pytest
 import trio
 from OpenSSL import SSL
 
-from crawler.net.failure import Failure, PeerFault, classify, has_route, text_of, timed_out
+from crawler.net.failure import (
+    Exhausted,
+    Failure,
+    PeerFault,
+    classify,
+    has_route,
+    is_exhaustion,
+    text_of,
+    timed_out,
+)
 from crawler.vocabulary import Blame, IoStatus, Stage
 from tests.net.servers import Peer, fetch, greet, serving
 
@@ -174,14 +183,31 @@ def no_descriptors_left() -> Iterator[None]:
 async def test_p01_running_out_of_descriptors_blames_nobody_else(
     no_descriptors_left: None,
 ) -> None:
-    """A real EMFILE, met by the sockets of both clients: the server sees no connection."""
+    """A real EMFILE, met by the sockets of both clients: it is no exchange, so no row either."""
     async with serving(Peer.be_silent) as server:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         next_descriptor = os.dup(0)
         os.close(next_descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (next_descriptor, hard))
-        fetched, greeted = await fetch(server), await greet(server)
+        for converse in (fetch, greet):
+            with pytest.raises(Exhausted, match="EMFILE: Too many open files"):
+                await converse(server)
         assert server.visits == []
-    for exchange in (fetched, greeted):
-        assert (exchange.status, exchange.stage) == (IoStatus.VANTAGE_FAILURE, Stage.CONNECT)
-        assert exchange.error == "EMFILE: Too many open files"
+
+
+@pytest.mark.parametrize(
+    ("number", "routed", "comes_back"),
+    [
+        (errno.EMFILE, False, True),  # the look at the routes wants a descriptor as well
+        (errno.ENFILE, True, True),
+        (errno.ENOBUFS, True, True),
+        (errno.ENOMEM, True, True),
+        (errno.EADDRNOTAVAIL, True, True),  # no port is left
+        (errno.EADDRNOTAVAIL, False, False),  # no address to send from, such as without IPv6
+        (errno.ENETUNREACH, False, False),  # no route
+        (errno.EPERM, True, False),  # a firewall of our own
+        (errno.ECONNREFUSED, True, False),  # the target's answer
+    ],
+)
+def test_what_this_machine_lacks_may_come_back(number: int, routed: bool, comes_back: bool) -> None:
+    assert is_exhaustion(os_error(number), routed=routed) is comes_back

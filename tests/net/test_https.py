@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from crawler.net.wire import arrived
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
 from crawler.vocabulary import IoStatus, Stage
+from tests.net.hosts import GOOD, accepting, answering, chunked, response
 from tests.net.servers import (
     POLICY,
     POLICY_HOST,
@@ -34,39 +37,10 @@ from tests.net.servers import (
 
 pytestmark = pytest.mark.anyio
 
-GOOD = server_context()
-
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
     return virtual_time()
-
-
-def answering(*pieces: bytes, every: float = 0, context: ssl.SSLContext = GOOD) -> Behaviour:
-    """A policy host that sends *pieces* after the request, *every* so many seconds, and closes."""
-
-    async def behaviour(peer: Peer) -> None:
-        await peer.start_tls(context)
-        await peer.request()
-        for piece in pieces:
-            await peer.say(piece)
-            await trio.sleep(every)
-        await peer.stream.aclose()
-
-    return behaviour
-
-
-def response(body: bytes, *headers: bytes, status: bytes = b"200 OK", length: bool = True) -> bytes:
-    lines = [b"HTTP/1.1 " + status, *headers]
-    if length:
-        lines.append(b"Content-Length: %d" % len(body))
-    return b"\r\n".join([*lines, b"", body])
-
-
-def chunked(body: bytes, size: int = 4096) -> bytes:
-    pieces = [body[i : i + size] for i in range(0, len(body), size)]
-    coded = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces)
-    return response(coded + b"0\r\n\r\n", b"Transfer-Encoding: chunked", length=False)
 
 
 async def outcome(behaviour: Behaviour, *, limits: Limits | None = None) -> PolicyExchange:
@@ -211,7 +185,7 @@ async def test_h02_a_body_stops_at_its_cap(
     assert exchange.body_size == min(size, 65537)
 
 
-async def test_h02_an_endless_body_is_not_read_to_its_end() -> None:
+async def test_h02_l12_an_endless_body_is_not_read_to_its_end() -> None:
     sent = 0
 
     async def behaviour(peer: Peer) -> None:
@@ -226,6 +200,13 @@ async def test_h02_an_endless_body_is_not_read_to_its_end() -> None:
     exchange = await outcome(behaviour)
     assert exchange.status is IoStatus.RESPONSE_TOO_LARGE
     assert sent < 16 * 2**20  # what the socket buffers hold, not what a gigabit brings
+
+
+async def test_h04_the_same_length_twice_is_one_length() -> None:
+    """RFC 9110 section 8.6 lets a recipient read it so; what is beyond is not the body's."""
+    twice = b"Content-Length: 5, 5"
+    exchange = await outcome(answering(response(POLICY, twice, length=False)))
+    assert (exchange.status, exchange.body) == (IoStatus.SUCCESS, POLICY[:5])
 
 
 @pytest.mark.parametrize(
@@ -283,6 +264,20 @@ async def test_h01_a_coded_body_is_kept_as_it_came(coding: bytes) -> None:
     assert exchange.body == b"\x1f\x8b bomb"
 
 
+async def test_h01_a_bomb_takes_no_more_memory_than_its_octets() -> None:
+    """64 MiB of zeros in 64 kB of gzip: what is allocated meanwhile is a fraction of them."""
+    bomb = answering(response(zlib.compress(bytes(2**26), 9, 31), b"Content-Encoding: gzip"))
+    await outcome(answering(response(POLICY)))  # whatever is allocated once for all
+    tracemalloc.start()
+    try:
+        exchange = await outcome(bomb)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert exchange.status is IoStatus.CONTENT_ENCODED
+    assert most < 4 * 2**20
+
+
 async def test_h01_a_coded_body_over_the_cap_is_first_of_all_coded() -> None:
     exchange = await outcome(answering(response(b"x" * 10**5, b"Content-Encoding: gzip")))
     assert exchange.status is IoStatus.CONTENT_ENCODED
@@ -297,16 +292,6 @@ async def test_h01_identity_is_no_coding() -> None:
 # Time.
 
 QUICK = Limits(connect=Seconds(10), tls_handshake=Seconds(15), https_total=Seconds(30))
-
-
-def accepting(act: Callable[[Peer], Awaitable[None]]) -> Behaviour:
-    """A server that waits for the ClientHello and then does *act*."""
-
-    async def behaviour(peer: Peer) -> None:
-        await peer.read()
-        await act(peer)
-
-    return behaviour
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import trio
 from crawler.config import Limits, Seconds
 from crawler.net.smtp import SmtpExchange
 from crawler.vocabulary import IoStatus, Stage
+from tests.net.hosts import BANNER, GOOD, OFFER, PROTECTED, end, mail_host, saying
 from tests.net.servers import (
     MX_HOST,
     Behaviour,
@@ -27,61 +28,10 @@ from tests.net.servers import (
 
 pytestmark = pytest.mark.anyio
 
-GOOD = server_context()
-BANNER = b"220 mx.example.com ESMTP\r\n"
-OFFER = b"250-mx.example.com\r\n250-SIZE 1\r\n250 STARTTLS\r\n"
-PROTECTED = b"250-mx.example.com\r\n250 AUTH PLAIN\r\n"
-
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, object]]:
     return virtual_time()
-
-
-def mail_host(
-    banner: bytes = BANNER,
-    ehlo: bytes = OFFER,
-    starttls: bytes = b"220 go ahead\r\n",
-    *,
-    helo: bytes = b"250 mx.example.com\r\n",
-    protected: bytes = PROTECTED,
-    quit_reply: bytes = b"221 bye\r\n",
-    context: ssl.SSLContext = GOOD,
-) -> Behaviour:
-    """An MX host that gives these answers, and keeps silent where one is empty."""
-    replies = {b"EHLO": ehlo, b"HELO": helo, b"STARTTLS": starttls, b"QUIT": quit_reply}
-
-    async def behaviour(peer: Peer) -> None:
-        await peer.say(banner)
-        while True:
-            command = (await peer.line()).split()[0]
-            await peer.say(replies[command])
-            if command == b"QUIT" and quit_reply:
-                return
-            if command == b"STARTTLS" and starttls.startswith(b"220"):
-                await peer.start_tls(context)
-                replies[b"EHLO"] = protected
-
-    return behaviour
-
-
-def saying(*pieces: bytes, every: float = 0, then: str = "close") -> Behaviour:
-    """A host that speaks first, whatever it says, and then closes, resets or falls silent."""
-
-    async def behaviour(peer: Peer) -> None:
-        for piece in pieces:
-            await peer.say(piece)
-            await trio.sleep(every)
-        await end(peer, then)
-
-    return behaviour
-
-
-async def end(peer: Peer, how: str) -> None:
-    if how == "reset":
-        peer.reset()
-    elif how == "silence":
-        await peer.be_silent()
 
 
 async def outcome(behaviour: Behaviour, limits: Limits | None = None) -> SmtpExchange:
@@ -369,7 +319,7 @@ async def test_m12_a_peer_that_stops_reading() -> None:
     async def behaviour(peer: Peer) -> None:
         peer.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         await peer.say(BANNER)
-        await peer.be_silent()
+        await trio.sleep_forever()
 
     async with serving(behaviour) as server:
         start = trio.current_time()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -18,8 +19,11 @@ from crawler.config import Limits
 from crawler.net import tls
 from crawler.net.https import PolicyExchange
 from crawler.vocabulary import IoStatus, Resumption, Stage
+from tests.net.hosts import first_flight
 from tests.net.servers import (
+    AUTHORITY,
     POLICY,
+    POLICY_HOST,
     Behaviour,
     Peer,
     fetch,
@@ -268,10 +272,95 @@ async def test_the_chain_is_in_the_order_presented(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_session_tickets_in_number_are_borne() -> None:
+async def test_m19_session_tickets_in_number_are_borne() -> None:
     context = server_context(only=ssl.TLSVersion.TLSv1_3)
     context.num_tickets = 100
     assert (await shake_hands(context)).status is IoStatus.SUCCESS
+
+
+@pytest.mark.anyio
+async def test_m19_session_tickets_without_end_are_not_read_to_theirs() -> None:
+    """They hold nothing, so a cap on what is read inside TLS is never met; and a peer that always
+    has more to say never lets another task have its turn.
+    """
+    context = server_context(only=ssl.TLSVersion.TLSv1_3)
+    context.num_tickets = 2_000  # half a megabyte
+    exchange = await shake_hands(context, Limits(policy_bytes=1000, header_bytes=1000))
+    assert (exchange.status, exchange.stage) == (
+        IoStatus.RESPONSE_TOO_LARGE,
+        Stage.HTTP_HEADERS,
+    )
+    assert len(exchange.tls.chain) == 1
+
+
+@pytest.mark.anyio
+async def test_m17_h17_a_server_with_anonymous_suites_only_is_not_spoken_to() -> None:
+    """They are not offered, for they show no certificate."""
+    context = server_context(only=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+    exchange = await shake_hands(context)
+    assert (exchange.status, exchange.stage) == (IoStatus.HANDSHAKE_ERROR, Stage.TLS)
+    assert exchange.tls.tls_alert == "handshake_failure"
+
+
+@pytest.mark.anyio
+async def test_h17_an_export_suite_that_nobody_offered_is_not_taken() -> None:
+    """0x0003 is RSA_EXPORT_WITH_RC4_40_MD5 (RFC 2246 appendix A.5)."""
+    hello = b"\x03\x03" + bytes(32) + b"\0" + b"\x00\x03" + b"\0"
+    flight = b"\x16\x03\x03" + (len(hello) + 4).to_bytes(2, "big")
+    flight += b"\x02" + len(hello).to_bytes(3, "big") + hello
+
+    async def behaviour(peer: Peer) -> None:
+        await peer.read()
+        await peer.say(flight)
+        await peer.be_silent()
+
+    async with serving(behaviour) as server:
+        exchange = await fetch(server)
+    assert (exchange.status, exchange.stage) == (IoStatus.HANDSHAKE_ERROR, Stage.TLS)
+
+
+async def renegotiating(peer: Peer) -> None:
+    """A policy host that, before it answers, asks for another handshake (RFC 5246 section 7.4.1.1);
+    ``ssl`` has no way to do that.
+    """
+    settings = SSL.Context(SSL.TLS_SERVER_METHOD)
+    settings.set_max_proto_version(SSL.TLS1_2_VERSION)
+    AUTHORITY.issue_cert(POLICY_HOST).configure_cert(settings)
+    tls = SSL.Connection(settings, None)
+    tls.set_accept_state()
+
+    async def flush() -> None:
+        with suppress(SSL.WantReadError):
+            await peer.tcp.send_all(tls.bio_read(65536))
+
+    async def fill() -> None:
+        await flush()
+        data = await peer.tcp.receive_some()
+        if not data:
+            raise trio.BrokenResourceError
+        tls.bio_write(data)
+
+    for step in (tls.do_handshake, lambda: tls.recv(65536)):
+        while True:
+            try:
+                step()
+                break
+            except SSL.WantReadError:
+                await fill()
+    assert tls.renegotiate()
+    tls.do_handshake()
+    tls.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(POLICY) + POLICY)
+    await flush()
+    await peer.be_silent()
+
+
+@pytest.mark.anyio
+async def test_m19_h17_a_request_to_begin_anew_is_declined() -> None:
+    async with serving(renegotiating) as server:
+        exchange = await fetch(server)
+    assert (exchange.status, exchange.body) == (IoStatus.SUCCESS, POLICY)
+    assert exchange.tls.tls_version == "TLSv1.2"
 
 
 @pytest.mark.anyio
@@ -374,15 +463,6 @@ async def test_a_certificate_that_openssl_cannot_read_is_kept_all_the_same() -> 
     assert exchange.status is IoStatus.HANDSHAKE_ERROR
     (certificate,) = exchange.tls.chain
     assert certificate[:5] == damaged[0] + b"\xff"
-
-
-def first_flight(context: ssl.SSLContext, hello: bytes) -> bytes:
-    """What a server of *context* answers to a ClientHello."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    incoming.write(hello)
-    with suppress(ssl.SSLWantReadError):
-        context.wrap_bio(incoming, outgoing, server_side=True).do_handshake()
-    return outgoing.read()
 
 
 DH_1024 = """\

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from crawler.protocol.chain import ChainJudge
 from crawler.vocabulary import IoStatus
-from tests.net.servers import (
-    Behaviour,
-    Peer,
-    fetch,
-    server_context,
-    serving,
-    virtual_time,
-)
+from tests.net.hosts import presenting
+from tests.net.servers import Peer, fetch, serving, virtual_time
 from tests.protocol import zoo
 from tests.protocol.zoo import HOST, NOW, Key
 
@@ -40,44 +33,6 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 # As octets: what is shown in the clear below TLS 1.3, whether or not anybody can read it.
-
-
-def presenting(chain: tuple[bytes, ...]) -> Behaviour:
-    """A server of TLS 1.2 that has no key for the chain it presents, so the handshake fails."""
-    context = server_context(only=ssl.TLSVersion.TLSv1_2)
-
-    async def behaviour(peer: Peer) -> None:
-        await peer.say(_exchanged(_first_flight(context, await peer.read()), chain))
-        await peer.read()
-
-    return behaviour
-
-
-def _first_flight(context: ssl.SSLContext, hello: bytes) -> bytes:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    incoming.write(hello)
-    with suppress(ssl.SSLWantReadError):
-        context.wrap_bio(incoming, outgoing, server_side=True).do_handshake()
-    return outgoing.read()
-
-
-def _exchanged(flight: bytes, chain: tuple[bytes, ...]) -> bytes:
-    """The flight with another Certificate message (RFC 5246 section 7.4.2)."""
-    messages = b""
-    while flight:
-        end = 5 + int.from_bytes(flight[3:5], "big")
-        messages, flight = messages + flight[5:end], flight[end:]
-    listed = b"".join(len(c).to_bytes(3, "big") + c for c in chain)
-    listed = len(listed).to_bytes(3, "big") + listed
-    changed = b""
-    while messages:
-        end = 4 + int.from_bytes(messages[1:4], "big")
-        message, messages = messages[:end], messages[end:]
-        if message[0] == 11:
-            message = b"\x0b" + len(listed).to_bytes(3, "big") + listed
-        changed += message
-    records = (changed[at : at + 16384] for at in range(0, len(changed), 16384))
-    return b"".join(b"\x16\x03\x03" + len(r).to_bytes(2, "big") + r for r in records)
 
 
 @pytest.mark.anyio

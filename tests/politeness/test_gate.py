@@ -23,7 +23,7 @@ from crawler.politeness.gate import Gate, Permit, Refused, Service
 from crawler.politeness.opt_out import OptOut
 from crawler.politeness.pace import Pace
 from crawler.vocabulary import Blame, IoStatus
-from tests.net.servers import Peer, Visit, most_at_once, serving, virtual_time
+from tests.net.servers import Peer, Visit, most_at_once, serve_while, virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -385,9 +385,9 @@ async def test_l1_l2_l3_l4_as_real_servers_log_it() -> None:
 
     hosts = ["127.1.2.1", "127.1.2.2", "127.1.2.3", "127.9.9.9"]
     async with trio.open_nursery() as nursery:
-        first = await nursery.start(_serve, behaviour, hosts[0], 0)
+        first = await nursery.start(serve_while, behaviour, hosts[0], 0)
         servers = [first] + [
-            await nursery.start(_serve, behaviour, host, first.port) for host in hosts[1:]
+            await nursery.start(serve_while, behaviour, host, first.port) for host in hosts[1:]
         ]
         limits = Politeness(
             per_address_interval=Seconds(0.5),
@@ -416,11 +416,3 @@ async def test_l1_l2_l3_l4_as_real_servers_log_it() -> None:
         assert server.most_at_once <= 3
     together = [visit for server in servers[:3] for visit in server.visits]
     assert most_at_once(together) <= 3
-
-
-async def _serve(
-    behaviour: object, address: str, port: int, *, task_status: trio.TaskStatus[object]
-) -> None:
-    async with serving(behaviour, address, port) as server:  # type: ignore[arg-type]
-        task_status.started(server)
-        await trio.sleep_forever()

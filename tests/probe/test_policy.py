@@ -233,7 +233,15 @@ async def test_l9_a_timeout_lengthens_the_interval() -> None:
         ("Mon, 23 Nov 2026 04:01:00 GMT", 0),
         ("Tue, 99 Nov 2026 04:01:00 GMT", None),
         ("²", None),
+        ("٣", None),
+        ("\x1d12", 12),
         ("9" * 400, float("inf")),
+        ("9" * 5000, float("inf")),
+        # Dates beyond what a machine's integers or its calendar hold.
+        ("Tue, 24 Nov 9999999999 04:01:00 GMT", None),
+        ("Tue, 24 Nov 99999999999999999999 04:01:00 GMT", None),
+        ("Tue, 24 Nov 2026 04:01:00 +9999999999999999", None),
+        ("Tue, 24 Nov 0001 04:01:00 +2359", 0),
     ],
 )
 def test_h12_retry_after_is_read_as_rfc_9110_writes_it(

@@ -53,10 +53,11 @@ def response(
     additional: Sequence[str] = (),
     edns: bool = True,
     options: Sequence[dns.edns.Option] = (),
+    recursion: bool = True,
 ) -> bytes:
     """A response on the wire; records are lines of a master file with absolute names."""
     query = dns.message.make_query(f"{qname}.", rdtype, id=1)
-    message = dns.message.make_response(query, recursion_available=True)
+    message = dns.message.make_response(query, recursion_available=recursion)
     message.flags |= flags
     if edns:
         message.use_edns(0, payload=1232, options=list(options))
@@ -303,6 +304,39 @@ USUAL = [
         Message(DnsStatus.TRUNCATED, recursion_available=True),
     ),
 ]  # fmt: skip
+
+
+ROOT_SERVERS = ". 300 NS a.root-servers.example."
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (response(recursion=False, authority=[ROOT_SERVERS]), DnsStatus.SERVFAIL),
+        (response(recursion=False), DnsStatus.SERVFAIL),
+        (response(recursion=False, edns=False), DnsStatus.SERVFAIL),
+        (response(f"{QNAME}. 5 CNAME there.example.", recursion=False), DnsStatus.SERVFAIL),
+        (response(recursion=False, flags=dns.flags.AA), DnsStatus.NO_ANSWER),
+        (response(authority=[ROOT_SERVERS]), DnsStatus.NO_ANSWER),
+        (response(recursion=False, rcode=3), DnsStatus.NXDOMAIN),
+        (response(f"{QNAME}. 5 TXT x", recursion=False), DnsStatus.NOERROR),
+    ],
+    ids=[
+        "upward referral",
+        "nothing at all",
+        "no EDNS",
+        "an alias that nobody followed",
+        "authoritative",
+        "recursed",
+        "NXDOMAIN",
+        "a record",
+    ],
+)
+def test_d15_a_referral_does_not_say_that_there_is_no_record(
+    message: bytes, status: DnsStatus
+) -> None:
+    """RFC 2308 section 2.2: it looks like NODATA, and nobody has looked for the record."""
+    assert read(message).status is status
 
 
 @pytest.mark.parametrize(("message", "qname", "rdtype", "expected"), USUAL)
@@ -640,7 +674,9 @@ def oracle(message: bytes, qname: str, rdtype: int, *, lenient: bool) -> Message
     if ended is None and rcode:
         ended = {**RCODES, 3: DnsStatus.NXDOMAIN}.get(rcode, DnsStatus.OTHER_RCODE)
     if ended is None:
-        ended = DnsStatus.NOERROR if found else DnsStatus.NO_ANSWER
+        answered = parsed.flags & (dns.flags.AA | dns.flags.RA)
+        absent = DnsStatus.NO_ANSWER if answered else DnsStatus.SERVFAIL
+        ended = DnsStatus.NOERROR if found else absent
     return Message(
         ended,
         tuple(sorted(map(value, found), key=repr)) if found and ended is DnsStatus.NOERROR else (),
@@ -785,7 +821,9 @@ def messages(draw: st.DrawFn) -> Case:
     qname = draw(OWN_NAMES)
     query = dns.message.make_query(qname, dns.rdatatype.RdataType(rdtype), id=1)
     message = dns.message.make_response(query)
-    message.flags |= draw(st.sampled_from([0, 0, dns.flags.AD, dns.flags.RA, dns.flags.TC]))
+    message.flags |= draw(
+        st.sampled_from([0, dns.flags.AA, dns.flags.AD, dns.flags.RA, dns.flags.TC])
+    )
     message.answer = draw(rrsets(rdtype, qname))
     message.authority = draw(st.one_of(st.just([]), rrsets(RdType.NS, qname)))
     message.additional = draw(st.one_of(st.just([]), rrsets(RdType.A, qname)))

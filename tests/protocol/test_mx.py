@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dns.name
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.protocol import mx
+from crawler.protocol.dns_wire import name_to_wire
 from crawler.records import MxHost
 
 steady = settings(derandomize=True, deadline=None, max_examples=300)
@@ -82,12 +84,32 @@ def test_the_root_twice_is_no_null_mx() -> None:
         ("a..b", "a..b", "an empty label"),
         ("MX 10.example", "mx 10.example", "a space"),
         ("x" * 64, "x" * 64, "a label too long"),
+        (r"foo\.", r"foo\.", "a dot that is part of the label"),
+        (r"foo\..", r"foo\.", "such a dot, and the root's behind it"),
+        (r"\.", r"\.", "nothing but such a dot"),
+        (r"foo\\.", r"foo\\", "a backslash, and the root's dot behind it"),
     ],
 )
 def test_a_target_that_is_no_host_is_kept_and_told(target: str, kept: str, why: str) -> None:
     answer = mx.read([(10, target), (20, "mx.example")])
     assert hosts(answer) == [(10, kept), (20, "mx.example")]
     assert answer.problems == ("not-a-host-name",)
+
+
+LABELS = st.lists(
+    st.binary(min_size=1, max_size=6) | st.sampled_from([b".", b"\\", b"\\.", b"a.", b"mx"]),
+    min_size=1,
+    max_size=3,
+)
+
+
+@steady
+@given(LABELS)
+def test_whatever_a_target_is_it_can_be_looked_up(labels: list[bytes]) -> None:
+    """Octet for octet what the record said, but for the case of its letters."""
+    target = dns.name.Name([*labels, b""])
+    (found,) = mx.read([(10, target.to_text(omit_final_dot=True))]).hosts
+    assert name_to_wire(found.host) == (target.to_wire() or b"").lower()
 
 
 RECORDS = st.lists(st.tuples(st.integers(0, 65535), st.text(max_size=12)), max_size=6)

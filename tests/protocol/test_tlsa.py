@@ -156,6 +156,56 @@ def test_one_matching_record_is_enough_and_usage_3_comes_first() -> None:
     assert (found.outcome, found.record) == (MATCH, ee)
 
 
+@pytest.mark.parametrize(
+    ("records", "outcome"),
+    [
+        # RFC 7671 section 9: of one usage and selector only the strongest digest counts.
+        ([record(3, 1, 1, GOOD[0]), record(3, 1, 2, ROOT.der)], MISMATCH),
+        ([record(3, 1, 1, ROOT.der), record(3, 1, 2, GOOD[0])], MATCH),
+        ([record(2, 0, 1, MIDDLE.der), record(2, 0, 2, zoo.OTHER.der)], MISMATCH),
+        # Any of several of that strength is enough.
+        ([record(3, 1, 2, ROOT.der), record(3, 1, 2, GOOD[0]), record(3, 1, 1, ROOT.der)], MATCH),
+        # Another selector, another usage: they have their own strongest.
+        ([record(3, 0, 1, GOOD[0]), record(3, 1, 2, ROOT.der)], MATCH),
+        ([record(3, 1, 1, GOOD[0]), record(2, 1, 2, ROOT.der)], MATCH),
+        ([record(2, 1, 1, MIDDLE.der), record(3, 1, 2, ROOT.der)], NAMED),
+        # Exact data is no digest: it counts beside one, and does not outdo one.
+        ([record(3, 1, 0, GOOD[0]), record(3, 1, 2, ROOT.der)], MATCH),
+        ([record(3, 1, 0, ROOT.der), record(3, 1, 1, GOOD[0])], MATCH),
+        # What cannot be used outdoes nothing (RFC 7672 section 2.2).
+        (
+            [
+                record(3, 1, 1, GOOD[0]),
+                Tlsa(usage=3, selector=1, matching_type=2, data=bytes(32)),
+                Tlsa(usage=3, selector=1, matching_type=3, data=bytes(64)),
+            ],
+            MATCH,
+        ),
+    ],
+)
+def test_which_digests_count(records: list[Tlsa], outcome: DaneMatchOutcome) -> None:
+    assert match(records, GOOD, at=NOW).outcome is outcome
+    assert match(records[::-1], GOOD, at=NOW).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(1, 1, 1, GOOD[0]),  # PKIX-EE: RFC 7672 section 3.1.3
+        record(0, 0, 1, ROOT.der),  # PKIX-TA
+        Tlsa(usage=3, selector=9, matching_type=1, data=bytes(32)),  # an unknown selector
+        Tlsa(usage=3, selector=1, matching_type=9, data=bytes(32)),  # an unknown matching type
+        Tlsa(usage=3, selector=1, matching_type=1, data=bytes(20)),  # too short
+    ],
+)
+def test_records_that_cannot_be_used_change_nothing_beside_usable_ones(other: Tlsa) -> None:
+    """RFC 7672 section 2.2: one usable record makes authentication mandatory."""
+    good, stale = record(3, 1, 1, GOOD[0]), record(3, 1, 1, ROOT.der)
+    assert match([other], GOOD, at=NOW).outcome is UNUSABLE
+    assert match([other, good], GOOD, at=NOW).outcome is MATCH
+    assert match([other, stale], GOOD, at=NOW).outcome is MISMATCH
+
+
 def test_no_chain_is_a_mismatch_and_no_usable_record_says_nothing() -> None:
     assert match([record(3, 1, 1, GOOD[0])], ()).outcome is MISMATCH
     assert match([], GOOD).outcome is UNUSABLE

@@ -30,6 +30,19 @@ def test_a_table_without_parts_is_an_empty_one_with_its_columns(tmp_path: Path) 
         assert connection.execute(query).fetchall() == []
 
 
+def test_no_room_to_spill_is_said_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "spill").write_text("a file where a folder should be")
+    sorting = "CREATE TEMP TABLE t AS SELECT md5(range::VARCHAR) AS m FROM range(600000) ORDER BY m"
+    little = duck.connect(spill=tmp_path / "spill", memory_limit="20MB", threads=1)
+    with little, pytest.raises(duckdb.IOException) as raised:
+        little.execute(sorting)
+    said = duck.trouble(raised.value)
+    assert said is not None
+    assert str(tmp_path / "spill") in said
+    assert said.endswith("make sure that the archive's disk has room, and repeat the command")
+    assert duck.trouble(ValueError("ours")) is None
+
+
 def test_a_python_variable_is_no_table(tmp_path: Path) -> None:
     hidden = [1]
     with duck.connect(spill=tmp_path) as connection, pytest.raises(duckdb.CatalogException):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 
 from crawler.records import TABLES, Assessment, CatalogueEntry, Certificate, TxtLookup
 from crawler.snapshot import manifest, parts
+from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.rows import to_table
 from crawler.snapshot.schema import schema_of
 from crawler.snapshot.seal import Replacement, replace_tables, seal
-from crawler.snapshot.store import Archive, ScanFolder, StoreError
+from crawler.snapshot.store import Archive, ScanFolder
 from tests.snapshot.samples import ONE_OF_EACH, SCAN, assessment, certificate, facts, txt
 
 
@@ -102,17 +103,33 @@ def test_sealing_twice_changes_nothing(folder: ScanFolder) -> None:
 def test_a_committed_part_that_is_gone_stops_the_seal(folder: ScanFolder) -> None:
     folder.commit("names-00000-r0", {TxtLookup: [txt()]})
     folder.part_path(TxtLookup, "names-00000-r0").unlink()
-    with pytest.raises(StoreError, match="restore it"), folder.lock():
+    with (
+        pytest.raises(DamagedError, match=r"1 rows of txt_lookups are lost.* is missing"),
+        folder.lock(),
+    ):
         seal(folder, facts())
     assert not folder.sealed
 
 
-def test_a_short_part_stops_the_seal(folder: ScanFolder) -> None:
+def _cut(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def _flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [_cut, _flipped])
+def test_a_part_that_is_not_what_was_committed_stops_the_seal(
+    folder: ScanFolder, damage: Callable[[bytes], bytes]
+) -> None:
     folder.commit("names-00000-r0", {TxtLookup: [txt()]})
     path = folder.part_path(TxtLookup, "names-00000-r0")
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(StoreError, match="not as it was committed"), folder.lock():
-        seal(folder, facts())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DamagedError, match="is changed; the same command asks for them again"):
+        close(folder)
+    assert not folder.sealed
 
 
 # --- replacing

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crawler.records import Certificate, MxLookup, NameTarget, TxtLookup
-from crawler.snapshot import parts
+from crawler.snapshot import manifest, parts
 from crawler.snapshot.rows import to_table
 from crawler.snapshot.seal import seal
 from crawler.snapshot.store import Archive, LockedError, ScanFolder, StoreError
@@ -70,15 +70,25 @@ def test_a_scan_that_is_not_there_is_named_with_those_that_are(
     assert archive.open_scan(SCAN).path == folder.path
 
 
-def test_the_latest_unsealed_scan_of_an_identity_is_found(archive: Archive) -> None:
+def test_the_latest_unfinished_scan_of_an_identity_is_found(archive: Archive) -> None:
     for scan_id, identity in (("a", "me"), ("b", "me"), ("c", "me"), ("d", "you")):
         archive.create_scan(scan_id, identity=identity)
     with (sealed := archive.open_scan("c")).lock():
         seal(sealed, facts(scan_id="c"))
-    found = archive.unsealed("me")
+    found = archive.unfinished("me")
     assert found is not None
     assert found.scan_id == "b"
-    assert archive.unsealed("nobody") is None
+    assert archive.unfinished("nobody") is None
+
+
+def test_a_scan_cut_short_right_after_its_seal_is_found_too(archive: Archive) -> None:
+    """Else the same command would scan the same list a second time."""
+    folder = archive.create_scan("a", identity="me")
+    with folder.lock("1-of-1"):  # a share, so that nothing is cleared
+        manifest.write(folder.path, manifest.Manifest(facts={}, tables={}))
+    found = archive.unfinished("me")
+    assert found is not None
+    assert found.sealed
 
 
 # --- units

@@ -2,7 +2,7 @@
 -- grain: scan, stratum, mode
 -- denominator: adopters with a valid policy; left_out counts those whose policy was not measured
 -- section: RFC 8461 §3.2, §5
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with classed as (
     select scan_id, stratum, mode, count(*) as n
     from subjects

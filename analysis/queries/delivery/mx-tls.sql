@@ -5,9 +5,7 @@
 -- section: RFC 8461 §4.2; RFC 3207
 -- by: scan
 with hosts as (
-    select distinct scan_id, host
-    from mx_hosts
-    semi join adopters using (scan_id, domain)
+    select distinct scan_id, host from adopter_mx_hosts
 ),
 outcomes as (
     select

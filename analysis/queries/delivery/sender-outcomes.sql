@@ -2,7 +2,7 @@
 -- grain: scan, stratum, sender outcome
 -- denominator: adopters; unmeasured is a class of its own
 -- section: RFC 8461 §5
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with classed as (
     select scan_id, stratum, sender_outcome, count(*) as n
     from subjects

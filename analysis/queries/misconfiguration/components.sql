@@ -3,7 +3,7 @@
 -- denominator: adopters, for every component; unmeasured and not applicable are classes of their
 --   own, so the faulty share is comparable with the 2025 study and the unmeasured one bounds it
 -- section: RFC 8461 §3, §4; the 2025 study's classes of misconfiguration
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with judged_components as (
     select
         scan_id, stratum,

@@ -2,7 +2,7 @@
 -- grain: scan, stratum, health (right, misconfigured, refusing, unmeasured)
 -- denominator: adopters, that is domains that publish a record, right or wrong
 -- section: RFC 8461; misconfigured as the 2025 study counts, refusing is what it leaves out
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with classed as (
     select scan_id, stratum, health, count(*) as n
     from subjects

@@ -3,7 +3,7 @@
 -- denominator: adopters, that is domains that publish a record, right or wrong; those that could not
 --   be measured in full count as not misconfigured, and health shows how many they are
 -- section: RFC 8461 §3, §4; the 2025 study's headline
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with counted as (
     select
         scan_id, stratum,

@@ -3,43 +3,47 @@
 -- denominator: adopters of whom at least one MX host showed a certificate that was judged; left_out
 --   counts the other adopters
 -- section: RFC 8461 §4.2; the 2025 study's MX certificate errors
--- by: scan, tld, rank, mx-operator, policy-host
-with shown as (
-    select
-        scan_id, stratum, domain,
-        list_distinct(flatten(list(certificate_problems))) as problems
-    from subjects
-    join mx_hosts using (scan_id, domain)
-    join mail_verdicts using (scan_id, host)
-    where adopter and outcome in ('pass', 'certificate')
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
+with by_host as (
+    select scan_id, host, list_distinct(flatten(list(certificate_problems))) as problems
+    from mail_verdicts
+    where outcome in ('pass', 'certificate')
+    group by all
+),
+shown as (
+    select scan_id, domain, list_distinct(flatten(list(problems))) as problems
+    from adopter_mx_hosts
+    join by_host using (scan_id, host)
     group by all
 ),
 population as (
-    select scan_id, stratum, count(*) as adopters
+    select scan_id, stratum, problems, count(*) as domains
     from subjects
+    left join shown using (scan_id, domain)
     where adopter
-    group by all
-),
-shown_population as (
-    select scan_id, stratum, count(*) as of_n
-    from shown
     group by all
 ),
 problems as (
     select
-        scan_id, stratum,
+        scan_id, stratum, domains,
         unnest(if(len(problems) = 0, ['none'], problems)) as certificate_problem
-    from shown
+    from population
+    where problems is not null
 ),
 counted as (
-    select scan_id, stratum, certificate_problem, count(*) as n
+    select scan_id, stratum, certificate_problem, sum(domains)::bigint as n
     from problems
     group by all
+),
+totals as (
+    select
+        scan_id, stratum,
+        coalesce(sum(domains) filter (problems is not null), 0)::bigint as of_n,
+        coalesce(sum(domains) filter (problems is null), 0)::bigint as left_out
+    from population
+    group by all
 )
-select
-    scan_id, stratum, certificate_problem, n, of_n, unnest(wilson(n, of_n)),
-    adopters - of_n as left_out
+select scan_id, stratum, certificate_problem, n, of_n, unnest(wilson(n, of_n)), left_out
 from counted
-join shown_population using (scan_id, stratum)
-join population using (scan_id, stratum)
+join totals using (scan_id, stratum)
 order by scan_id, stratum, n desc, certificate_problem

@@ -3,7 +3,7 @@
 -- denominator: adopters with a valid policy in mode testing or enforce; left_out counts the
 --   adopters whose policy was not measured
 -- section: RFC 8461 §4.1; the 2025 study's inconsistency
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with classed as (
     select
         scan_id, stratum,

@@ -2,7 +2,7 @@
 -- grain: scan, stratum, policy outcome (dns, tcp, tls, http, syntax, valid, unmeasured)
 -- denominator: adopters; unmeasured is a class of its own
 -- section: RFC 8461 §3.3; the 2025 study's policy-server errors
--- by: scan, tld, rank, mx-operator, policy-host
+-- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with classed as (
     select scan_id, stratum, policy_outcome, count(*) as n
     from subjects

@@ -6,7 +6,7 @@
 with classed as (
     select scan_id, stratum, operator, count(*) as n
     from subjects
-    left join domain_mx_operator using (scan_id, domain)
+    left join adopter_mx_operator using (scan_id, domain)
     where adopter
     group by all
 ),

@@ -17,6 +17,26 @@ select scan_id, domain, domain as host, 0 as preference
 from mx_lookups
 where implicit_mx;
 
+-- The same for adopters alone, who are few: they are picked before the hosts are spread out.
+create view adopter_mx_hosts as
+with answers as (
+    select scan_id, domain, hosts, null_mx, implicit_mx
+    from mx_lookups
+    semi join adopters using (scan_id, domain)
+),
+spread as (
+    select scan_id, domain, unnest(hosts) as mx
+    from answers
+    where not null_mx
+)
+select scan_id, domain, mx.host as host, mx.preference as preference
+from spread
+where mx.host <> ''
+union all
+select scan_id, domain, domain as host, 0 as preference
+from answers
+where implicit_mx;
+
 -- One row per domain: the host that a sender tries first.  Hosts are stored by preference, then
 -- by name, so among equals it is the first by name.
 create view first_mx as
@@ -24,33 +44,49 @@ select scan_id, domain, case when implicit_mx then domain else hosts[1].host end
 from mx_lookups
 where implicit_mx or (not null_mx and len(hosts) > 0);
 
--- The operator by the longest suffix of reference/mail_operators.csv, which has two to four labels;
--- each join is a look-up in a small table, so the domains stream past.  A name that no suffix knows
--- stands for its operator when ten domains of the scan or more share it; below that, who serves
--- many cannot be told from who serves a few.
-create view domain_mx_operator as
-with named as (
-    select
-        f.scan_id, f.domain, f.host,
-        coalesce(four.operator, three.operator, two.operator) as known,
-        if(known is null and not at_or_below(f.host, f.domain), operator_name(f.host), null) as name
-    from first_mx f
-    left join reference_mail_operators four on four.suffix = last_labels(f.host, 4)
-    left join reference_mail_operators three on three.suffix = last_labels(f.host, 3)
-    left join reference_mail_operators two on two.suffix = last_labels(f.host, 2)
-),
-shared as (
-    select scan_id, name
-    from named
-    where name is not null
-    group by all
-    having count(*) >= 10
-)
+-- The suffixes of reference/mail_operators.csv by their last two labels, the longest first, so that
+-- one look-up finds all that may fit a host.
+create view mail_operator_suffixes as
+select
+    last_two_labels(pattern) as labels,
+    list({pattern: pattern, operator: operator, kind: kind} order by strlen(pattern) desc) as patterns
+from reference_mail_operators
+where matches = 'suffix'
+group by labels;
+
+-- Who runs the first MX host: the operator of the longest suffix that is known, or else the name
+-- under which somebody else would have registered it.  Both are null below the domain itself.
+create macro named_mx(first) as table
+select
+    scan_id, domain, host, entry.operator as known, entry.kind as kind,
+    if(entry is null and not at_or_below(host, domain), operator_name(host), null) as name
+from (
+    select f.*, longest_suffix(host, s.patterns) as entry
+    from query_table(first) f
+    left join mail_operator_suffixes s on s.labels = last_two_labels(f.host)
+);
+create view domain_mx_name as from named_mx('first_mx');
+create view adopter_first_mx as from first_mx semi join adopters using (scan_id, domain);
+create view adopter_mx_name as from named_mx('adopter_first_mx');
+
+-- How many domains of the list an operator or a name receives mail for, where they are several.
+create view mx_party_size as
+select scan_id, coalesce(known, name) as party, count(*) as size
+from domain_mx_name
+where party is not null
+group by all
+having count(*) > 1;
+
+-- A name that no suffix knows stands for its operator when ten domains of the scan or more share
+-- it; below that, who serves many cannot be told from who serves a few.
+create macro mx_operator_of(named) as table
 select
     n.scan_id, n.domain, n.host,
     coalesce(
-        n.known, s.name,
+        n.known, s.party,
         if(n.name is null, '(below the domain itself)', '(another operator)')
     ) as operator
-from named n
-left join shared s on s.scan_id = n.scan_id and s.name = n.name;
+from query_table(named) n
+left join (from mx_party_size where size >= 10) s on s.scan_id = n.scan_id and s.party = n.name;
+create view domain_mx_operator as from mx_operator_of('domain_mx_name');
+create view adopter_mx_operator as from mx_operator_of('adopter_mx_name');

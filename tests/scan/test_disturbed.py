@@ -1,0 +1,242 @@
+"""Whatever happens to a scan, the same command ends it as if nothing had.
+
+Each scan here is the real command in a process of its own, over the lab; what is compared is every
+row of every table with those of a scan that nothing happened to.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from crawler.scan.context import utc_now
+from crawler.scan.progress import Progress
+from crawler.scan.run import Request, scan
+from tests.disk import Trouble
+from tests.scan.children import (
+    ROOT,
+    SCAN_ID,
+    SURROUNDINGS,
+    LabProcess,
+    folder_of,
+    full_pipe,
+    rows,
+    settings_in,
+    with_descriptors,
+)
+from tests.test_cli import run
+
+Rows = dict[str, Counter[str]]
+
+
+# --- killed
+
+
+def _kill_at_random(lab: LabProcess, archive: Path, rng: random.Random) -> bool:
+    """Kill the scan some time after it has begun; whether it still ran."""
+    with lab.scan(archive) as running:
+        assert running.stderr is not None
+        running.stderr.readline()  # imports are over
+        try:
+            running.wait(rng.uniform(0, 1.2))
+        except subprocess.TimeoutExpired:
+            running.kill()
+            return True
+        return False
+
+
+def _killed(lab: LabProcess, archive: Path, expected: Rows, seed: int, times: int) -> int:
+    """Kill a scan so many times and end it; how often it still ran."""
+    rng = random.Random(seed)
+    lab.visits()
+    kills = sum(_kill_at_random(lab, archive, rng) for _ in range(times))
+    lab.finish(archive)
+    assert rows(archive) == expected
+    # Whoever was being talked to when it was killed is talked to once more, and nobody oftener.
+    assert max(lab.visits().values()) <= 1 + kills
+    return kills
+
+
+def test_a_scan_killed_again_and_again_ends_as_if_it_never_was(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    assert _killed(lab_process, tmp_path, expected, seed=1, times=5)
+
+
+@pytest.mark.soak
+def test_two_hundred_kills(lab_process: LabProcess, expected: Rows, tmp_path: Path) -> None:
+    kills = seed = 0
+    while kills < 200:
+        seed += 1
+        kills += _killed(lab_process, tmp_path / str(seed), expected, seed, times=1 + seed % 5)
+
+
+# --- told to stop
+
+
+def _stopped(lab: LabProcess, archive: Path, *numbers: int) -> tuple[int, str]:
+    """Signal the scan while it looks up hosts: its exit code, and what it said."""
+    with lab.scan(archive) as running:
+        lab.signal(running, *numbers, query=60)
+        _, said = running.communicate()
+    assert not (folder_of(archive) / "manifest.json").exists()
+    return running.returncode, said
+
+
+def test_sigint_stops_at_a_checkpoint_and_what_the_disk_has_not_kept_is_asked_again(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    code, said = _stopped(lab_process, tmp_path, signal.SIGINT)
+    assert code == 130
+    assert "stopped by SIGINT; the same command goes on from here" in said
+    part = next(folder_of(tmp_path).glob("txt_lookups/part-*"))
+    octets = bytearray(part.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    part.write_bytes(octets)
+    again = lab_process.finish(tmp_path)
+    assert f"rows of txt_lookups are lost: txt_lookups/{part.name} is changed" in again
+    assert rows(tmp_path) == expected
+
+
+def test_sigterm_stops_in_the_same_way_and_who_opts_out_meanwhile_is_left_out(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    code, said = _stopped(lab_process, tmp_path, signal.SIGTERM)
+    assert code == 130
+    assert "stopped by SIGTERM" in said
+    gone = "own-enforce.com"
+    assert gone in str(expected)
+    (tmp_path / "opt-out.txt").write_text(gone)
+    purged = run("purge", str(tmp_path), "--opt-out", str(tmp_path / "opt-out.txt"))
+    assert purged.exit_code == 0
+    assert " 1 domains, " in purged.stderr
+    lab_process.visits()
+    lab_process.finish(tmp_path)
+    assert gone not in str(lab_process.visits())
+    found = rows(tmp_path)
+    assert gone not in str(found)
+    others = {row for row in expected["assessments"] if gone not in row}
+    assert set(found["assessments"]) == others
+
+
+def test_a_second_signal_stops_at_once_and_loses_nothing_either(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    code, said = _stopped(lab_process, tmp_path, signal.SIGINT, signal.SIGTERM)
+    assert code == -signal.SIGTERM
+    assert "a second signal stops at once" in said
+    lab_process.finish(tmp_path)
+    assert rows(tmp_path) == expected
+
+
+# --- a disk that is full or fails
+
+
+def test_a_small_disk_that_is_made_larger(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    """A real one: a tmpfs in a mount namespace of our own."""
+    command = " ".join(lab_process.command(tmp_path / "small"))
+    script = f"""
+        mkdir small && mount -t tmpfs -o size=600k none small || exit 77
+        {command}; echo "exit $?" >&2
+        mount -o remount,size=64m small && {command} && cp -r small/* .
+    """
+    ran = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        **{
+            **SURROUNDINGS,
+            "cwd": tmp_path,
+            "env": {**SURROUNDINGS["env"], "PYTHONPATH": str(ROOT)},
+        },
+        check=False,
+    )
+    if ran.returncode == 77 or "unshare failed" in ran.stderr:
+        pytest.skip(f"this machine lets nobody mount: {ran.stderr.strip()}")
+    assert ran.returncode == 0, ran.stderr
+    assert "No space left on device; make room on that disk" in ran.stderr
+    assert str(folder_of(tmp_path / "small")) in ran.stderr
+    assert "exit 1" in ran.stderr
+    assert rows(tmp_path) == expected
+
+
+def _step_by_step(
+    lab: LabProcess, folder: Path, expected: Rows, trouble: Trouble, stride: int
+) -> None:
+    step = code = 1
+    while code != 0:
+        archive = folder / f"{trouble}-{step}"
+        through = ("-m", "tests.disk", trouble, str(step), str(archive))
+        with lab.scan(archive, through=through) as running:
+            _, said = running.communicate()
+        code = running.returncode
+        if trouble in (Trouble.FULL, Trouble.FAULT) and code:
+            assert code == 1, said
+            assert "Traceback" not in said
+        lab.finish(archive)
+        assert rows(archive) == expected
+        shutil.rmtree(archive)
+        step += stride
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_trouble_at_steps_all_over_a_whole_scan(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path, trouble: Trouble
+) -> None:
+    _step_by_step(lab_process, tmp_path, expected, trouble, stride=7)
+
+
+# --- little to work with
+
+
+def test_few_descriptors_mean_few_connections_and_no_other_rows(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    said = lab_process.finish(tmp_path, preexec_fn=with_descriptors(64))
+    assert "connections at once: 16 instead of 2000" in said
+    assert "only 64 files open (raise ulimit -n)" in said
+    assert rows(tmp_path) == expected
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nothing(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    with full_pipe() as writing:
+        lab_process.finish(tmp_path, stderr=writing)
+    assert rows(tmp_path) == expected
+
+
+# --- a clock that is set
+
+
+@pytest.mark.anyio
+async def test_a_clock_set_a_day_forth_and_back_changes_nothing_but_times(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    """The time of day is written down, and nothing waits for it or is measured by it."""
+    steps = [timedelta(days=1), timedelta(), timedelta(days=-1), timedelta()]
+
+    def now() -> datetime:
+        steps.append(steps.pop(0))
+        return utc_now() + steps[0]
+
+    request = Request(
+        sources=(str(lab_process.list),),
+        archive=tmp_path,
+        config=settings_in(lab_process.config, rounds=1, delay=0.2),
+        scan_id=SCAN_ID,
+    )
+    await scan(request, Progress(quiet=True), now=now)
+    assert rows(tmp_path) == expected
+    for table in ("txt_lookups", "address_lookups", "policy_fetches", "starttls_sessions"):
+        took = pq.read_table(folder_of(tmp_path) / table)["elapsed_ms"].to_pylist()
+        assert all(0 <= ms < 60_000 for ms in took), table
