@@ -127,6 +127,7 @@ def test_sigterm_stops_in_the_same_way_and_who_opts_out_meanwhile_is_left_out(
     assert set(found["assessments"]) == others
 
 
+@pytest.mark.soak
 def test_a_second_signal_stops_at_once_and_loses_nothing_either(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_second_signal_stops_at_once_and_loses_nothing_either(
 # --- a disk that is full or fails
 
 
+@pytest.mark.soak
 def test_a_small_disk_that_is_made_larger(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ async def test_a_domain_without_a_sign_is_judged_when_the_scope_is_all(tmp_path:
     assert differences(world, outcome, scope="all") == []
 
 
+@pytest.mark.soak
 async def test_a_control_sample_of_everybody_is_judged_as_everybody_is(tmp_path: Path) -> None:
     async with lab.open_world(tmp_path / "lab", only_scenarios=True) as world:
         outcome = await run_scan(
@@ -74,6 +75,7 @@ async def test_a_control_sample_of_everybody_is_judged_as_everybody_is(tmp_path:
     assert differences(world, outcome, scope="sample") == []
 
 
+@pytest.mark.soak
 async def test_both_families_of_a_policy_host_are_facts(tmp_path: Path) -> None:
     async with lab.open_world(tmp_path / "lab", only_scenarios=True) as world:
         outcome = await run_scan(
