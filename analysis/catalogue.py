@@ -36,6 +36,7 @@ SECTIONS: Final = MappingProxyType(
         "misconfiguration": "What goes wrong",
         "delivery": "What senders do",
         "providers": "Who runs it",
+        "longitudinal": "How it changes",
         "quality": "How good the measurement is",
     }
 )

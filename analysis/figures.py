@@ -117,6 +117,16 @@ FIGURES: Final[tuple[Figure, ...]] = (
         "domains without any are in the table.",
     ),
     Figure(
+        name="without-clusters",
+        question="without-clusters",
+        label="larger_than",
+        pick={"shared": "policy address"},
+        tone="bad",
+        reading="The share of misconfigured adopters when the domains are left out whose policy hosts "
+        "share an address with many. Where it falls, few hands hold many of the faults; the question "
+        "clusters names them. Drawn for addresses; the table has what else domains share.",
+    ),
+    Figure(
         name="sender-outcomes",
         question="sender-outcomes",
         label="sender_outcome",
@@ -165,6 +175,70 @@ FIGURES: Final[tuple[Figure, ...]] = (
         tone="bad",
         reading="Share of each provider's adopters with any faulty component. Small providers have "
         "wide intervals.",
+    ),
+    Figure(
+        name="managing-entity",
+        question="managing-entity",
+        label="basis",
+        pick={"endpoint": "policy host"},
+        reading="Whether the domain's own administrator or somebody else serves the policy, and what "
+        "that is told from: a list, or how many domains share a name or an address. Drawn for policy "
+        "hosts; the table has the MX hosts too.",
+    ),
+    Figure(
+        name="concentration",
+        question="concentration",
+        label="largest",
+        pick={"endpoint": "MX host"},
+        reading="How much of the adopters' mail the largest operators receive together. Drawn for MX "
+        "hosts; the table has the policy hosts too, and the Herfindahl-Hirschman index of both.",
+    ),
+    Figure(
+        name="split-responsibility",
+        question="split-responsibility",
+        label="responsibility",
+        tone="bad",
+        reading="Share of policies that leave out an MX host. Where two firms are at work, one of them "
+        "may move the mail without the other knowing.",
+    ),
+    Figure(
+        name="mta-software",
+        question="mta-software",
+        label="software",
+        reading="Told from what MX hosts say when they greet, which some of them hide.",
+    ),
+    Figure(
+        name="issuers",
+        question="issuers",
+        label="issuer",
+        pick={"endpoint": "policy host"},
+        reading="Who vouches for the policy hosts. Drawn for policy hosts; the table has the MX hosts "
+        "too, and certificates that do not pass are counted as well.",
+    ),
+    Figure(
+        name="phases",
+        question="phases",
+        label="phase",
+        reading="Every domain that published a record in this scan or in an earlier one of the archive is "
+        "in exactly one of these phases.",
+    ),
+    Figure(
+        name="caching-sender",
+        question="caching-sender",
+        label="delivery",
+        pick={"sender": "refreshes", "first_time": "not refused"},
+        reading="A sender keeps a policy for as long as it says. Here are the domains at which a sender "
+        "that has never met them would not refuse: what one does that still holds a policy of this or "
+        "an earlier scan. The table has the others, and a sender that waits for the id to change.",
+    ),
+    Figure(
+        name="fix-rates",
+        question="fix-rates",
+        label="fault",
+        pick={"fate": "still there"},
+        tone="bad",
+        reading="Share of the faults of the scan before that are still there. What was repaired, given "
+        "up or could not be seen is in the table.",
     ),
     Figure(
         name="scan-quality",

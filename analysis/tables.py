@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-SHARES: Final = frozenset({"share", "low", "high"})
+SHARES: Final = frozenset({"share", "low", "high", "headline", "without", "moves", "surviving"})
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the start of a formula (OWASP, *CSV Injection*)."""
 

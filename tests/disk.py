@@ -16,6 +16,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from random import Random
+from threading import RLock
 from typing import Any
 
 from crawler.cli import main
@@ -47,13 +48,20 @@ def break_at(step: int, trouble: Trouble, root: Path) -> Callable[[], int]:
     taken = 0
     unsynced = _Unsynced()
     inside = False  # undoing and noting take steps of their own
+    one_by_one = RLock()  # and while one thread's are under way no other takes any
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _STEPS:
+            with one_by_one:
+                take(event, arguments)
+
+    def take(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal taken, inside
-        if event not in _STEPS or inside:
+        if inside:
             return
         path = _where(event, arguments)
-        if not path.startswith(str(root)) or "/ingest" in path:  # scratch, of 128 files
+        within = path.startswith(f"{root}/") or (path == str(root) and event == FSYNC)
+        if not within or "/ingest" in path:  # scratch, of 128 files
             return
         taken += 1
         due = taken == step or (trouble is Trouble.FULL and taken > step and event in _NEED_ROOM)
@@ -144,5 +152,8 @@ class _Unsynced:
 
 
 if __name__ == "__main__":  # TROUBLE STEP ROOT and the arguments of the crawler's command
-    break_at(int(sys.argv[2]), Trouble(sys.argv[1]), Path(sys.argv[3]))
-    main(sys.argv[4:])
+    taken = break_at(int(sys.argv[2]), Trouble(sys.argv[1]), Path(sys.argv[3]))
+    try:
+        main(sys.argv[4:])
+    finally:
+        sys.stderr.write(f"steps taken: {taken()}\n")

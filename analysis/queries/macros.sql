@@ -80,7 +80,7 @@ create macro covers(pattern, host) as
 -- Who manages a host, by the published rule of thumb of the 2025 study: somebody whose name or
 -- address serves this many domains of the scan is a third party, somebody who serves this few is
 -- the domain's own administrator, and between the two one cannot tell.  The question
--- managing-entity-sensitivity shows how much the answer hangs on these two numbers.
+-- entity-sensitivity shows how much the answer hangs on these two numbers.
 create macro third_party_from() as 50;
 create macro self_up_to() as 5;
 
@@ -135,3 +135,23 @@ create macro id_format(id) as
         when regexp_full_match(id, '[0-9a-fA-F]{8,32}') then 'hexadecimal'
         else 'letters and digits'
     end;
+
+-- Whether fetching the policy failed at this very stage, got past it, or did not come so far.
+create macro fault_of_stage(reached, stage) as
+    case when reached = stage then 'in' when reached > stage then 'out' else 'open' end;
+
+-- How long something has lasted, or since when.  An enum, so that ORDER BY follows it.
+create type span_band as enum (
+    'new', 'up to 1 month', '1 to 3 months', '3 to 6 months', '6 to 12 months', '1 to 2 years',
+    '2 years and more'
+);
+create macro span_band(days) as
+    (case
+        when days <= 0 then 'new'
+        when days < 31 then 'up to 1 month'
+        when days < 92 then '1 to 3 months'
+        when days < 183 then '3 to 6 months'
+        when days < 366 then '6 to 12 months'
+        when days < 731 then '1 to 2 years'
+        else '2 years and more'
+    end)::span_band;

@@ -45,6 +45,7 @@ class Shown:
     content_type: str | None = "text/plain"
     location: str | None = None
     body: str = "version: STSv1"
+    """In it and in the location ``{domain}`` stands for the domain."""
     banner: str = "220 mx.hosts.example ESMTP Postfix"
     ehlo: tuple[str, ...] = ()
 
@@ -476,14 +477,15 @@ def _txt(index: int, kind: Kind, domain: str, *, late: bool) -> Iterable[records
 
 
 def _policy_host(index: int, kind: Kind, domain: str) -> records.AddressLookup:
-    number = domain.partition(".")[0].rpartition("-")[2]
     status = DnsStatus.NXDOMAIN if kind.name == "no-host" else DnsStatus.NOERROR
     return records.AddressLookup(
         **_lookup(index, status),
         host=f"mta-sts.{domain}",
         status_ipv4=status,
         status_ipv6=DnsStatus.NOERROR if kind.ipv6 else DnsStatus.NO_ANSWER,
-        ipv4=() if status is DnsStatus.NXDOMAIN else (kind.ipv4.replace("{number}", number),),
+        ipv4=()
+        if status is DnsStatus.NXDOMAIN
+        else (kind.ipv4.replace("{number}", _number(domain)),),
         ipv6=(kind.ipv6,) if kind.ipv6 else (),
         cname_chain=(kind.alias,) if kind.alias else (),
     )
@@ -541,6 +543,11 @@ def _digest(*what: object) -> str:
     return sha256(repr(what).encode()).hexdigest()
 
 
+def _number(domain: str) -> str:
+    """Which of its kind a domain is."""
+    return domain.partition(".")[0].rpartition("-")[2]
+
+
 def _hosts_of(kind: Kind, index: int) -> Iterable[str]:
     for number in range(kind.count[index]):
         for host in kind.mx:
@@ -575,12 +582,13 @@ def _fetches(index: int, kind: Kind, domain: str) -> Iterable[records.PolicyFetc
         "started_at": STARTED[index],
         "elapsed_ms": 90.0,
         "host": f"mta-sts.{domain}",
-        "address": kind.ipv4,
+        "address": kind.ipv4.replace("{number}", _number(domain)),
         "domain": domain,
     }
     if outcome == "tcp":
         yield records.PolicyFetch(**common, status=IoStatus.CONNECTION_REFUSED, blame=Blame.TARGET)
         return
+    body = shown.body.replace("{domain}", domain).encode()
     yield records.PolicyFetch(
         **common,
         status=IoStatus.SUCCESS,
@@ -589,8 +597,8 @@ def _fetches(index: int, kind: Kind, domain: str) -> Iterable[records.PolicyFetc
         location=shown.location and shown.location.replace("{domain}", domain),
         tls_version=shown.tls,
         chain=(_digest(domain, shown),),
-        body=shown.body.encode(),
-        body_sha256=sha256(shown.body.encode()).hexdigest(),
+        body=body,
+        body_sha256=sha256(body).hexdigest(),
     )
 
 

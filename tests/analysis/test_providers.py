@@ -136,7 +136,7 @@ def test_every_question_can_be_asked_by_entity(parties: Archive) -> None:
 
 def test_the_thresholds_are_shown_to_matter(parties: Archive) -> None:
     """The default row agrees with managing-entity; the lists and the thresholds move others."""
-    rows = ask(parties, "managing-entity-sensitivity")
+    rows = ask(parties, "entity-sensitivity")
     found = counts(
         [r for r in rows if r["endpoint"] == "policy host"],
         "third_party_from",
@@ -181,6 +181,15 @@ def test_split_responsibility(parties: Archive) -> None:
         "neither": (0, 12 + 4 + 8, 0),
         "unclassified": (0, 20 + 6, 1),
     }
+
+
+def test_every_class_of_responsibility_is_explained(parties: Archive) -> None:
+    """reference/words.csv has a label and a meaning for each word of these answers."""
+    known = {
+        (row["column"], row["word"]) for row in parties.query("from reference_words").records()
+    }
+    for name, column in (("managing-entity", "basis"), ("split-responsibility", "responsibility")):
+        assert {(column, row[column]) for row in ask(parties, name)} <= known
 
 
 def test_policy_hosters_and_what_they_leave_behind(parties: Archive) -> None:

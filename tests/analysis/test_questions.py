@@ -40,7 +40,10 @@ def test_every_question_returns_its_share_with_interval(
     rows = result.records()
     assert result.columns[-6:] == SHARE
     assert "stratum" not in result.columns
-    assert {row["scan_id"] for row in rows} == set(SCANS)
+    # What is told of two scans is told of the later one, and nothing changes without a change.
+    answered = {row["scan_id"] for row in rows}
+    assert answered <= set(SCANS)
+    assert answered == set(SCANS) or find(name).folder == "longitudinal"
     for row in rows:
         assert 0 <= row["n"] <= row["of_n"]
         if row["of_n"]:

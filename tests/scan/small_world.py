@@ -23,6 +23,7 @@ import trio.testing
 from crawler.config import Config, Dns, Net, Politeness, Seconds
 from crawler.politeness.opt_out import OptOut
 from crawler.records import (
+    TABLES,
     AddressLookup,
     Conversation,
     Domain,
@@ -32,6 +33,7 @@ from crawler.records import (
     TlsaLookup,
     TxtLookup,
 )
+from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
 from crawler.scan.rounds import run_passes
@@ -268,8 +270,9 @@ async def observe(
     sites: Iterable[Site] | None = None,
     seed: str = "seed",
     resumed: bool = False,
-) -> list[Any]:
-    """The rows that the passes of a scan write about *sites*, kept in memory and not judged."""
+    progress: Progress | None = None,
+) -> MemoryWork:
+    """What the passes of a scan find out about *sites*, kept in memory and not yet judged."""
     config = config or world.config
     work = MemoryWork("observed", seed=seed)
     domains = [
@@ -283,13 +286,29 @@ async def observe(
         planning(config, seed=seed),
         work,
         OptOut(config.politeness.opt_out, clock=trio.current_time),
-        Progress(quiet=True),
+        progress or Progress(quiet=True),
         roots=AUTHORITY.cert_pem.bytes(),
         resumed=resumed,
         now=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
     ) as context:
         await run_passes(context)
-    return [row for cls in OBSERVED for row in work.rows[cls]]
+    return work
+
+
+def judge(work: MemoryWork, config: Config) -> None:
+    """Judge what was observed."""
+    plan = planning(config, seed="seed")
+    judge_scan(work, plan, AUTHORITY.cert_pem.bytes(), lambda domain: domain)
+
+
+def observed(rows: Mapping[type[Any], Iterable[Any]]) -> list[Any]:
+    """Of all rows by their class those that the passes wrote."""
+    return [row for cls in OBSERVED for row in rows.get(cls, ())]
+
+
+def rows_of_all(outcome: Outcome) -> dict[type[Any], list[Any]]:
+    """The rows of every table of a scan, by their class."""
+    return {cls: rows_of(outcome, cls) for cls in TABLES}
 
 
 def rows_of(outcome: Outcome, cls: type[R]) -> list[R]:

@@ -43,7 +43,7 @@ from tests.net import nameserver
 from tests.net.nameserver import Asked, Sent
 from tests.politeness.test_addresses import REFUSED
 from tests.probe.lookup_world import LeftAlone, records
-from tests.scan.small_world import Site, observe, open_world, virtual_time
+from tests.scan.small_world import Site, observe, observed, open_world, virtual_time
 
 # --- what the interpreter reports ----------------------------------------------------------
 
@@ -261,7 +261,7 @@ async def test_s01_to_s18_a_scan_dials_no_special_address_and_says_which_it_is(
     async with open_world(tmp_path, [*sites, beside]) as world:
         config = replace(world.config, net=Net(), retry=Retry(rounds=0))
         with watching() as seen:
-            rows = await observe(world, config)
+            rows = observed((await observe(world, config)).rows)
     assert seen.streams == {("8.8.8.8", 443)}
     assert len([row for row in rows if isinstance(row, AddressLookup)]) == 2 * len(sites) + 1
     refused = {

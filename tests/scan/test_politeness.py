@@ -34,6 +34,7 @@ from tests.scan.small_world import (
     good_policy,
     good_site,
     observe,
+    observed,
     open_world,
     rows_of,
     run_scan,
@@ -179,7 +180,7 @@ async def test_l1_l2_l3_l4_l7_l9_l10_l15_whatever_is_retried_and_however_many_pu
 ) -> None:
     """Timeouts, 421, 429 and a HELO fallback draw from the same budget as everything else."""
     async with crowded(tmp_path, connections) as world:
-        rows = await observe(world)
+        rows = observed((await observe(world)).rows)
     for address in ADDRESSES:
         assert min(gaps(visits_at(world, address))) >= INTERVAL - ROUNDING
         assert world.mail_hosts[address].most_at_once <= 1
@@ -337,7 +338,7 @@ async def test_k11_every_kind_of_entry_is_heeded_at_every_point(tmp_path: Path) 
     listed = tmp_path / "opt-out"
     await trio.Path(listed).write_text(OPT_OUT)
     async with open_world(tmp_path, sites_that_asked(), opt_out=listed) as world:
-        rows = await observe(world)
+        rows = observed((await observe(world)).rows)
     visited = {
         label: (bool(world.policy_host(label).visits), bool(world.mail_host(label).visits))
         for label in WHO_IS_VISITED
@@ -385,7 +386,7 @@ async def test_k11_who_asks_while_the_scan_runs_is_left_alone_from_then_on(tmp_p
     ]
     pace: dict[str, Any] = {"per_address_interval": Seconds(INTERVAL), "per_address_https": 1}
     async with open_world(tmp_path, sites, opt_out=listed, **pace) as world:
-        rows = await observe(world)
+        rows = observed((await observe(world)).rows)
     servers = [*world.policy_hosts.values(), *world.mail_hosts.values()]
     assert [len(server.visits) for server in servers] == [1] * 4
     statuses = Counter(row.status for row in rows if isinstance(row, PolicyFetch | StarttlsSession))
