@@ -169,7 +169,7 @@ def test_the_columns_of_a_valid_policy() -> None:
     assert row.policy_mx == ("*.a.example", MX1)
 
 
-@pytest.mark.parametrize("outcome", set(PolicyOutcome) - {PolicyOutcome.VALID})
+@pytest.mark.parametrize("outcome", sorted(set(PolicyOutcome) - {PolicyOutcome.VALID}))
 def test_the_columns_of_no_valid_policy_are_empty(outcome: PolicyOutcome) -> None:
     row = judged(served(fetched(outcome=outcome)))
     assert (row.mode, row.max_age, row.policy_mx) == (None, None, ())
@@ -217,7 +217,7 @@ MX_COUNTS: dict[str, tuple[DomainEvidence, Counts]] = {
     "no record": (domain(sts=sts()), (1, None, None, None, None)),
     **{
         f"one that fails: {outcome}": (with_mx(mx_host(MX1, bad(outcome=outcome))), (1, 1, 0, 1, 0))
-        for outcome in set(M) - {M.PASS, M.UNMEASURED}
+        for outcome in sorted(set(M) - {M.PASS, M.UNMEASURED})
     },
     "uncovered, though it passes": (with_mx(*passing(MX1), mx=(MX2,)), (1, 0, 0, 1, 0)),
     "uncovered, not measured": (with_mx(mx_host(MX1), mx=(MX2,)), (1, 0, 0, 1, 0)),
