@@ -40,7 +40,7 @@ def assess(evidence: DomainEvidence, registrable: Registrable, *, scan_id: str) 
     return Assessment(scan_id=scan_id, domain=evidence.domain, **_of_silence(silence))
 
 
-@lru_cache(maxsize=4_096)  # ways to be silent: mostly three answers, each with a few endings
+@lru_cache(maxsize=4_096)  # each a way to be silent at some operator
 def _of_silence(silence: Silence) -> Mapping[str, Any]:
     """The judged columns of every domain that is silent in the same way."""
     row = assess_in_full(silence.example, lambda _: None, scan_id="")

@@ -19,9 +19,13 @@ from crawler.records import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HostEvidence:
-    """One MX host: its lookups, and one verdict per address that was contacted."""
+    """One MX host: its lookups, and one verdict per address that was contacted.
+
+    Domains with the same MX host share the object, and it is equal to itself only: so whether two
+    domains have the same hosts is asked without comparing what is known of them.
+    """
 
     host: str
     addresses: AddressLookup | None = None

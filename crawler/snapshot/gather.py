@@ -113,14 +113,20 @@ def domains(connection: Connection, planning: Planning) -> Iterator[DomainEviden
 
     txt = {(r.domain, r.kind): r for r in _read(connection, TxtLookup, "FROM latest_txt_lookups")}
     mx = {r.domain: r for r in _read(connection, MxLookup, "FROM latest_mx_lookups")}
-    _needed(
-        connection,
-        {h for d, hosts in mx_hosts.items() if d in in_scope for h in hosts}
-        | set(policy_hosts.values()),
-    )
+    in_use = {h for d, hosts in mx_hosts.items() if d in in_scope for h in hosts}
+    _needed(connection, in_use | set(policy_hosts.values()))
     addresses = {r.host: r for r in _read(connection, AddressLookup, _of_needed(AddressLookup))}
     tlsa = {r.host: r for r in _read(connection, TlsaLookup, _of_needed(TlsaLookup))}
     mail = _by(lambda r: r.host, _read(connection, MailVerdict, _of_needed(MailVerdict, "")))
+    looked_at = {
+        host: HostEvidence(
+            host=host,
+            addresses=addresses.get(host),
+            tlsa=tlsa.get(host),
+            verdicts=tuple(sorted(mail.get(host, ()), key=lambda v: v.address)),
+        )
+        for host in in_use
+    }
     fetches = {
         (r.domain, r.address): r for r in _read(connection, PolicyFetch, _of_needed(PolicyFetch))
     }
@@ -139,14 +145,7 @@ def domains(connection: Connection, planning: Planning) -> Iterator[DomainEviden
             policy_addresses=addresses.get(policy_hosts.get(domain, "")),
             fetches=tuple(sorted(judged, key=_as_chosen)),
             hosts=tuple(
-                HostEvidence(
-                    host=host,
-                    addresses=addresses.get(host),
-                    tlsa=tlsa.get(host),
-                    verdicts=tuple(sorted(mail.get(host, ()), key=lambda v: v.address)),
-                )
-                if domain in in_scope
-                else HostEvidence(host=host)
+                looked_at[host] if domain in in_scope else HostEvidence(host=host)
                 for host in mx_hosts.get(domain, ())
             ),
         )

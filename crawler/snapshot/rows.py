@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from operator import attrgetter
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -23,7 +23,6 @@ from crawler.records import SCHEMA_VERSION
 from crawler.snapshot.schema import schema_of
 
 Row = TypeVar("Row")
-Convert = Callable[[Any], Any]
 
 
 class SchemaError(Exception):
@@ -116,7 +115,7 @@ def to_instances(cls: type[Row], rows: Sequence[Any] | pa.Table) -> Sequence[Row
 @dataclass(frozen=True, slots=True)
 class _Column:
     name: str
-    convert: Convert | None
+    hint: Any
     default: Any
 
 
@@ -124,29 +123,6 @@ def _without_none(hint: Any) -> Any:
     """``X`` of ``X | None``, and any other type as it is."""
     members = [h for h in get_args(hint) if h is not NoneType]
     return members[0] if NoneType in get_args(hint) else hint
-
-
-def _richer(hint: Any) -> Convert | None:
-    """How a value read from Arrow becomes this type; None when it already is."""
-    if get_origin(hint) is tuple:
-        inner = _richer(get_args(hint)[0])
-        return tuple if inner is None else lambda values: tuple(map(inner, values))
-    if is_dataclass(hint):
-        return _struct(hint)
-    return cast("Convert", hint) if issubclass(hint, StrEnum) else None
-
-
-def _converted(value: Any, convert: Convert | None) -> Any:
-    return value if value is None or convert is None else convert(value)
-
-
-def _struct(cls: Any) -> Convert:
-    converts = {name: _richer(_without_none(h)) for name, h in _field_hints(cls).items()}
-
-    def convert(value: dict[str, Any]) -> Any:
-        return cls(**{name: _converted(value[name], c) for name, c in converts.items()})
-
-    return convert
 
 
 @cache
@@ -158,9 +134,45 @@ def _field_hints(cls: Any) -> dict[str, Any]:
 @cache
 def _columns(cls: Any) -> tuple[_Column, ...]:
     hints = _field_hints(cls)
-    return tuple(
-        _Column(f.name, _richer(_without_none(hints[f.name])), f.default) for f in fields(cls)
-    )
+    return tuple(_Column(f.name, _without_none(hints[f.name]), f.default) for f in fields(cls))
+
+
+def _read(hint: Any, array: pa.Array) -> list[Any]:
+    """The values of an array as the Python type *hint*; null is ``None``."""
+    if get_origin(hint) is tuple:
+        return _read_lists(get_args(hint)[0], array)
+    if is_dataclass(hint):
+        return _read_structs(hint, array)
+    if pa.types.is_timestamp(array.type):  # costs more to convert than to look up
+        return _read_distinct(lambda value: value, array)
+    if issubclass(hint, StrEnum):
+        return _read_distinct(hint, array)
+    return cast("list[Any]", array.to_pylist())
+
+
+def _read_distinct(convert: Callable[[Any], Any], array: pa.Array) -> list[Any]:
+    """What is the same in many rows is converted once."""
+    encoded = array.dictionary_encode()
+    values = [*map(convert, encoded.dictionary.to_pylist()), None]
+    which = encoded.indices.fill_null(len(values) - 1)
+    return list(map(values.__getitem__, which.to_pylist()))
+
+
+def _read_lists(inner: Any, array: pa.ListArray) -> list[Any]:
+    lengths = array.value_lengths().to_pylist()
+    flat = iter(_read(inner, array.flatten()))
+    return [None if n is None else tuple(islice(flat, n)) if n else () for n in lengths]
+
+
+def _read_structs(cls: Any, array: pa.StructArray) -> list[Any]:
+    """Instances of the dataclass *cls*; equal ones are one, for the hosts of many are the same."""
+    hints = _field_hints(cls)
+    columns = [_read(_without_none(hint), array.field(name)) for name, hint in hints.items()]
+    instances = {
+        values: cls(**dict(zip(hints, values, strict=True)))
+        for values in set(zip(*columns, strict=True))
+    }
+    return [instances[values] for values in zip(*columns, strict=True)]
 
 
 def _values(column: _Column, table: pa.Table, cls: type[Any]) -> list[Any]:
@@ -168,11 +180,8 @@ def _values(column: _Column, table: pa.Table, cls: type[Any]) -> list[Any]:
         if column.default is MISSING:
             raise SchemaError(f"{cls.table}: column {column.name!r} is missing")
         return [column.default] * table.num_rows
-    values: list[Any] = table[column.name].to_pylist()
-    if column.convert is None:
-        return values
     try:
-        return [_converted(v, column.convert) for v in values]
+        return [v for chunk in table[column.name].chunks for v in _read(column.hint, chunk)]
     except ValueError as error:  # a word that this version's vocabulary does not have
         raise SchemaError(f"{cls.table}: column {column.name!r}: {error}") from None
 
