@@ -35,6 +35,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.tables import visible
+
 PACKAGE: Final = Path(__file__).parent
 REFERENCE: Final = (
     "customer_words",
@@ -59,8 +61,9 @@ LOADED_ROWS: Final = 50_000
 """Rows from outside that are held at once."""
 
 _SCAN_FOLDER: Final = re.compile(r"scan=(?P<scan_id>[^/]+)")
-_READING: Final = ("SELECT", "EXPLAIN")
-"""Statement types that cannot change anything; DESCRIBE, SHOW and SUMMARIZE are SELECTs."""
+_READING: Final = "SELECT"
+"""The statement type that cannot change anything; DESCRIBE, SHOW and SUMMARIZE are of it, EXPLAIN is
+not, for EXPLAIN ANALYZE does what it explains."""
 
 
 class ArchiveError(Exception):
@@ -194,7 +197,7 @@ class Archive:
         """Run one SELECT that somebody typed; raises :class:`BadQuery` for anything else."""
         try:
             statements = self._connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type.name not in _READING:
+            if len(statements) != 1 or statements[0].type.name != _READING:
                 raise BadQuery("only a single SELECT is run here: this is a read-only view of it")
             return Result(self._connection.sql(sql).to_arrow_table())
         except duckdb.Error as error:
@@ -411,4 +414,5 @@ def _quoted(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    """What DuckDB says, which may quote a cell."""
+    return visible(str(error).strip().partition("\n")[0])

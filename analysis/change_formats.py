@@ -7,7 +7,6 @@ they come, so that there may be millions.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from typing import IO, Final
 
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.changes import Changes, Row
-from analysis.tables import cell, plain, print_table, visible, whole
+from analysis.tables import cell, json_text, print_table, whole
 
 FINDING_COLUMNS: Final = (
     "finding", "severity", "appeared", "fixed", "removed", "stays", "unknown", "listed", "unlisted",
@@ -31,7 +30,7 @@ def write_csv(changes: Changes, out: IO[str]) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in changes.domains():
-        writer.writerow([cell(visible(_joined(row[column]))) for column in COLUMNS])
+        writer.writerow([cell(_joined(row[column])) for column in COLUMNS])
 
 
 def _joined(value: str | list[str]) -> str:
@@ -48,10 +47,10 @@ def write_json(changes: Changes, out: IO[str]) -> None:
         "transitions": [row for row in changes.transitions if "all" not in row.values()],
         "findings": list(changes.findings),
     }
-    out.write(json.dumps(plain(head), ensure_ascii=False).removesuffix("}") + ', "domains": [')
+    out.write(json_text(head).removesuffix("}") + ', "domains": [')
     for number, row in enumerate(changes.domains()):
         out.write(",\n " if number else "\n ")
-        out.write(json.dumps(plain(row), ensure_ascii=False))
+        out.write(json_text(row))
     out.write("\n]}\n")
 
 

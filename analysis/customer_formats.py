@@ -7,7 +7,6 @@ never renamed or taken away.  Everything is written as it comes, one domain afte
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import IO, Any, Final
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from analysis.customers import Customer, Customers, Finding
 from analysis.places.pointer import Place
-from analysis.tables import cell, visible
+from analysis.tables import cell, json_text, visible
 
 COLUMNS: Final = (
     "domain", "listed", "verdict", "sender_outcome", "sender", "finding", "severity", "sentence",
@@ -73,8 +72,7 @@ def write_csv(customers: Customers, out: IO[str]) -> None:
     writer.writerow(COLUMNS)
     for customer in customers:
         writer.writerows(
-            [cell(visible(row.get(column) or "")) for column in COLUMNS]
-            for row in _csv_rows(customer)
+            [cell(row.get(column)) for column in COLUMNS] for row in _csv_rows(customer)
         )
 
 
@@ -115,10 +113,10 @@ def write_json(customers: Customers, out: IO[str]) -> None:
         "domains": customers.total,
         "counts": {count.verdict.word: count.n for count in customers.counts},
     }
-    out.write(json.dumps(head, ensure_ascii=False).removesuffix("}") + ', "customers": [')
+    out.write(json_text(head).removesuffix("}") + ', "customers": [')
     for number, customer in enumerate(customers):
         out.write(",\n " if number else "\n ")
-        out.write(json.dumps(_json(customer, customers), ensure_ascii=False))
+        out.write(json_text(_json(customer, customers)))
     out.write("\n]}\n")
 
 

@@ -1,7 +1,9 @@
 """Rows as text: a table for a terminal, CSV for a spreadsheet, JSON for a program.
 
 The names in a snapshot were chosen by strangers.  A terminal must not obey an escape sequence in
-them, and a spreadsheet must not run a formula; numbers pass through as the query made them.
+them, and a spreadsheet must not run a formula; numbers pass through as the query made them.  So no
+text has a character that does not print: in JSON it is escaped, which loses nothing, elsewhere it is
+written out.  Who needs the octets themselves takes Parquet or JSON.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 SHARES: Final = frozenset({"share", "low", "high", "headline", "without", "moves", "surviving"})
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the start of a formula (OWASP, *CSV Injection*)."""
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the start of a formula (OWASP, *CSV Injection*), full-width forms
+included; white space before it is written out."""
 
 Row = Mapping[str, Any]
 
@@ -70,14 +73,27 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def json_text(value: Any) -> str:
+    r"""*value* as JSON in one line; what would not print is escaped, as ``\u202e``."""
+    text = json.dumps(plain(value), ensure_ascii=False)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[n : n + 4]}" for n in range(0, len(units), 4))
+
+
 def cell(value: Any) -> str:
-    """A value as a CSV field that no spreadsheet takes for a formula."""
+    """A value as a CSV field that shows nothing hidden and that no spreadsheet takes for a formula."""
     value = plain(value)
     if value is None:
         return ""
     if isinstance(value, (bool, int, float)):
         return str(value).lower() if isinstance(value, bool) else repr(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = visible(value) if isinstance(value, str) else json_text(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -92,8 +108,7 @@ def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
 
 def to_json(rows: Iterable[Row]) -> str:
     """The rows as a JSON array of objects, one a line."""
-    lines = (json.dumps(plain(row), ensure_ascii=False) for row in rows)
-    return "[" + ",\n ".join(lines) + "]\n"
+    return "[" + ",\n ".join(map(json_text, rows)) + "]\n"
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Iterable[Row]) -> None:
@@ -119,4 +134,4 @@ def shown(column: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return whole(value)
     value = plain(value)
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return visible(value) if isinstance(value, str) else json_text(value)

@@ -151,7 +151,16 @@ def test_an_older_scan_without_a_column_or_a_table_reads_as_null(tmp_path: Path)
         "select * from glob('/*')",  # listing a folder
         "from '/etc/hostname'",  # a file as a table
         "from outside",  # a Python variable as a table
+        "from read_parquet('/tmp/*.parquet')",  # parts that no manifest lists
+        "from read_blob('/etc/hostname')",  # the same as octets
+        "from query('copy (select 1) to ''out.csv''')",  # SQL in a text
+        "from 'https://example.com/x.parquet'",  # a file from the network
         "copy (select 1) to 'out.csv'",  # writing
+        "copy domains from '/etc/passwd'",  # reading as writing
+        "export database 'out'",  # writing everything
+        "pragma enable_profiling",  # a setting by another name
+        "set global threads = 1",  # any setting
+        "explain analyze create table t as select 1",  # making something while explaining
         "create table t as select 1",  # making something
         "drop view judged",  # removing something
         "attach 'x.db'",  # another database

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from base64 import b64encode
 from collections.abc import Callable
@@ -10,13 +9,16 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import copytree
+from xml.etree import ElementTree
 
 import pytest
 
 from analysis.archive import open_archive
 from analysis.figures import FIGURES
 from analysis.report import build_report
+from tests.analysis import hostile as hostile_text
 from tests.analysis.archive_fixture import KINDS, Kind, write_archive
+from tests.analysis.hostile import poison
 
 HOSTILE = (
     *KINDS,
@@ -57,8 +59,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="module")
 def hostile(build: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of an archive with hostile names."""
-    return build(write_archive(tmp_path_factory.mktemp("hostile"), HOSTILE, closed_world=True))
+    """The page of an archive in which strangers chose every name."""
+    archive = write_archive(tmp_path_factory.mktemp("hostile"), HOSTILE, closed_world=True)
+    return build(poison(archive))
 
 
 def test_the_first_screen_answers_in_words(build: Callable[[Path], Path], planted: Path) -> None:
@@ -113,16 +116,21 @@ def test_the_policy_lets_only_the_style_in(hostile: Path) -> None:
 
 
 def test_hostile_names_are_only_text(hostile: Path) -> None:
-    """On the page, in a drawing and in a CSV."""
+    """On the page, in every drawing and in every CSV."""
     html = hostile.read_text("utf-8")
-    assert "<script" not in html
-    assert "<img" not in html
     assert "&lt;script&gt;" in html
-    svg = (hostile.parent / "figures" / "adoption-by-tld.svg").read_text("utf-8")
-    assert "<script" not in svg
-    with (hostile.parent / "figures" / "adoption-by-tld.csv").open(newline="") as lines:
-        names = {row["tld"] for row in csv.DictReader(lines)}
-    assert "'=HYPERLINK(1)" in names
+    assert hostile_text.Page(html).faults == []
+    assert hostile_text.unprintable(html.replace("\N{NO-BREAK SPACE}", " ")) == []
+    drawings = {path.stem: path.read_text("utf-8") for path in hostile.parent.rglob("*.svg")}
+    tables = {path.stem: path.read_text("utf-8") for path in hostile.parent.rglob("*.csv")}
+    assert "HYPERLINK" in "".join(drawings.values())
+    assert "'=HYPERLINK(1)" in tables["adoption-by-tld"]
+    for name, drawing in drawings.items():
+        assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg", name
+        assert "<script" not in drawing, name
+    for name, table in tables.items():
+        assert hostile_text.unprintable(table) == [], name
+        assert hostile_text.formulas(table) == [], name
 
 
 def test_a_laboratory_says_so(hostile: Path) -> None:

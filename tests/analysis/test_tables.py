@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from analysis.tables import cell, percent, print_table, to_csv, visible, whole
+from analysis.tables import cell, json_text, percent, print_table, to_csv, visible, whole
 
 
 @pytest.mark.parametrize(
@@ -32,10 +33,24 @@ def test_whole() -> None:
     assert whole(86791845) == "86,791,845"
 
 
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@sum", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@sum", "\uff1d1"])
 def test_a_formula_is_made_harmless(text: str) -> None:
     """A text that a spreadsheet would run begins with a quote instead."""
     assert cell(text) == f"'{text}"
+
+
+def test_white_space_before_a_formula_is_written_out() -> None:
+    """A spreadsheet passes over it."""
+    assert [cell(text) for text in ("\t=1", "\r=1", "\n=1")] == [r"\t=1", r"\r=1", r"\n=1"]
+
+
+def test_json_keeps_what_it_escapes() -> None:
+    """No character that would not print, and none lost."""
+    hostile = "\x1b\x9b\x7f\u202e\U000e0001\ufeff\u2028 \N{SNOWMAN}"
+    text = json_text([hostile])
+    assert text.isprintable()
+    assert "\N{SNOWMAN}" in text
+    assert json.loads(text) == [hostile]
 
 
 def test_numbers_are_no_formulas() -> None:
