@@ -27,6 +27,7 @@ from crawler.scan import check as check_
 from crawler.scan import doctor as doctor_
 from crawler.scan import rejudge
 from crawler.scan.context import utc_now
+from crawler.scan.machine import Health
 from crawler.scan.progress import Progress, standard_error
 from crawler.scan.run import Interrupted, Outcome, Request, RequestError, scan
 from crawler.snapshot import duck, purge
@@ -243,6 +244,7 @@ def check_command(domains: tuple[str, ...], as_json: bool, config_path: Path | N
         _fail(f"{error}; give a domain name such as example.com", 2)
 
     async def measure() -> list[check_.Report]:
+        doctor_.require_identity(settings)
         doctor_.require_resolver(await doctor_.check_resolvers(settings))
         return await check_.check(wanted, settings)
 
@@ -313,7 +315,7 @@ def doctor_command(config_path: Path | None) -> None:
         mark = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/]"}
         console.print(mark[check.health], end=" ")
         console.print(f"{check.name}: {check.sentence}", markup=False, soft_wrap=True)
-    raise SystemExit(any(check.health is doctor_.Health.FAIL for check in checks))
+    raise SystemExit(any(check.health is Health.FAIL for check in checks))
 
 
 def _opt_out(settings: Config) -> OptOut:

@@ -153,6 +153,12 @@ def test_check_of_something_that_is_no_domain() -> None:
     assert "example.com" in result.stderr
 
 
+def test_check_of_the_public_internet_says_who_asks() -> None:
+    result = run("check", "example.com", env={"STS_DNS_RESOLVERS": "127.0.0.1:9"})
+    assert result.exit_code == 2
+    assert "[identity] ehlo_name, contact, url not set" in result.stderr
+
+
 def test_every_command_explains_itself_and_stands_in_the_readme() -> None:
     readme = Path(__file__).parents[1].joinpath("README.md").read_text()
     for name, command in main.commands.items():

@@ -104,8 +104,10 @@ class PolicyClient:
             "Connection": "close",
         }
 
-    async def fetch(self, permit: Permit, host: str) -> PolicyExchange:
+    async def fetch(self, permit: Permit, host: str, *, path: str = POLICY_PATH) -> PolicyExchange:
         """Ask the Policy Host *host*, in normal form, at the address of *permit*.
+
+        *path* is another only where a page of our own is looked at.
 
         Whatever the peer does is in the value; nothing it does raises.
         """
@@ -113,7 +115,7 @@ class PolicyClient:
         authority = f"[{permit.address}]" if ":" in permit.address else permit.address
         request = httpx.Request(
             "GET",
-            f"https://{authority}:{permit.port}{POLICY_PATH}",
+            f"https://{authority}:{permit.port}{path}",
             headers={"Host": host, **self._headers},
         )
         failure = await fetch.call.run(lambda: fetch.get(request))

@@ -130,12 +130,40 @@ def special_use(address: Address) -> str | None:
     return None
 
 
-def refusal(address: str, allow: Sequence[Network], own: frozenset[str]) -> str | None:
+_WELL_KNOWN_IPV4: Final = frozenset({IPv4Address("192.0.0.170"), IPv4Address("192.0.0.171")})
+"""The addresses of ``ipv4only.arpa``, RFC 7050 section 2.2."""
+
+_NAT64_LENGTHS: Final = (96, 64, 56, 48, 40, 32)  # RFC 6052 section 2.2
+
+
+def nat64_prefix(synthesised: str) -> IPv6Network | None:
+    """The NAT64 prefix that *synthesised*, an AAAA record of ``ipv4only.arpa``, was made with.
+
+    RFC 7050 section 3: where one of the well-known IPv4 addresses stands in it tells the length.
+    """
+    bits = int(IPv6Address(synthesised))
+    for length in _NAT64_LENGTHS:
+        if _ipv4_after(bits, length) in _WELL_KNOWN_IPV4:
+            return IPv6Network((bits >> 128 - length << 128 - length, length))
+    return None
+
+
+def _ipv4_after(bits: int, length: int) -> IPv4Address:
+    """The IPv4 address behind a prefix of *length*: octet 8 is left out (RFC 6052 section 2.2)."""
+    octets = bits.to_bytes(16, "big")
+    rest = octets[12:] if length == 96 else (octets[:8] + octets[9:])[length // 8 :]
+    return IPv4Address(rest[:4])
+
+
+def refusal(
+    address: str, allow: Sequence[Network], own: frozenset[str], nat64: Sequence[Network] = ()
+) -> str | None:
     """Why *address* must not be dialled, in words that name the range; None when it may be.
 
     *allow*, when not empty, is exclusive: it says which addresses exist in a closed world, and
     neither the special-use ranges nor the rule against our own interfaces apply to them.  *own*
-    are the addresses of our own interfaces and resolvers, as ``own_addresses`` writes them.
+    are the addresses of our own interfaces and resolvers, as ``own_addresses`` writes them.  *nat64*
+    are the prefixes through which this network reaches IPv4, see ``nat64_prefix``.
     Raises ``ValueError`` for text that is no address.
     """
     parsed = parse(address)
@@ -147,6 +175,8 @@ def refusal(address: str, allow: Sequence[Network], own: frozenset[str]) -> str 
         return "not in [net] allow_addresses"
     if str(parsed) in own:
         return "an address of our own interfaces or resolvers"
+    if through := next((network for network in nat64 if parsed in network), None):
+        return f"{through} is this network's NAT64, RFC 7050"
     return special_use(parsed)
 
 

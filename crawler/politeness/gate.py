@@ -133,7 +133,8 @@ class _Queue:
 class Gate:
     """The one way to a connection, for all that one process contacts in one pass.
 
-    *own* are addresses of ours that must not be dialled, beside the resolvers of *config*.
+    *own* are addresses of ours that must not be dialled, beside the resolvers of *config*; *nat64*
+    are prefixes through which this network reaches IPv4 (RFC 7050).
     *resumed*: an earlier process may have contacted anybody just now, so every destination is
     first left alone for one full interval.  To be made and used inside ``trio.run``.
     """
@@ -145,12 +146,14 @@ class Gate:
         own: frozenset[str] | None = None,
         *,
         resumed: bool = False,
+        nat64: tuple[addresses.Network, ...] = (),
     ) -> None:
         limits = config.politeness
         resolvers = frozenset(host for host, _ in config.resolver_endpoints())
         self._opt_out = opt_out
         self._own = (addresses.own_addresses() if own is None else own) | resolvers
         self._allow = tuple(ip_network(n, strict=False) for n in config.net.allow_addresses)
+        self._nat64 = nat64
         self._ipv6 = config.net.ipv6
         self._ports: Mapping[Service, int] = MappingProxyType(
             {"smtp": config.net.smtp_port, "https": config.net.https_port}
@@ -228,7 +231,7 @@ class Gate:
         )
         if entry is not None:
             raise Refused(IoStatus.OPTED_OUT, f"opt-out list: {entry}")
-        reason = addresses.refusal(address, self._allow, self._own)
+        reason = addresses.refusal(address, self._allow, self._own, self._nat64)
         if reason is not None:
             raise Refused(IoStatus.BLOCKLISTED_TARGET, f"{address}: {reason}")
         if not self._ipv6 and ":" in address:

@@ -134,6 +134,12 @@ class ChainJudge:
         self._remember = lru_cache(maxsize=remembered)(self._judge)
         self._remember_nameless = lru_cache(maxsize=remembered)(self._judge_nameless)
 
+    @property
+    def newest_anchor(self) -> datetime | None:
+        """When the validity of the youngest anchor began; None when no such date can be read."""
+        began = (anchor.facts.not_before for anchor in self._anchors)
+        return max((date for date in began if date is not None), default=None)
+
     def judge(self, chain: Sequence[bytes], host: str, at: datetime) -> Verdict:
         """Judge *chain*, as presented, leaf first, for *host*, a name in normal form, at *at*.
 

@@ -10,49 +10,42 @@ Internet only warns.
 
 from __future__ import annotations
 
-import os
 import random
 import socket
-import time
-from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
-import certifi
 import trio
 
 from crawler.config import Config
 from crawler.net import vantage
 from crawler.net.dns_check import ResolverCheck, check_resolver
+from crawler.net.https import PolicyClient
+from crawler.net.nat64 import local_prefixes
 from crawler.net.resolver import Resolver, open_resolver
-from crawler.politeness.gate import Gate
+from crawler.politeness.gate import Gate, Refused
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
 from crawler.protocol.dns_wire import RdType
 from crawler.scan.canary import Answer, Greeter
-from crawler.scan.session import connections_within, mail_client, trust_roots
-from crawler.vocabulary import DnsStatus
+from crawler.scan.context import Clock, utc_now
+from crawler.scan.machine import Check, Health, public
+from crawler.scan.machine import checks as machine_checks
+from crawler.scan.session import mail_client, trust_roots
+from crawler.vocabulary import DnsStatus, IoStatus
 
-OPT_OUT_AGE = 7 * 86400
-"""An opt-out list that nobody has touched for a week is suspected of being forgotten."""
+CANARIES: Final = 3
+"""One that is down says nothing; of three independent ones, some answer."""
 
+BOGUS: Final = "dnssec-failed.org"
+"""A name with broken signatures that is kept so for tests of resolvers."""
 
-class Health(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One precondition."""
-
-    name: str
-    health: Health
-    sentence: str
+CLOCK_SKEW: Final = 60.0
+"""Seconds between our clock and another's, beyond which one of the two is wrong."""
 
 
 class CannotStartError(Exception):
@@ -117,25 +110,30 @@ async def check_resolvers(config: Config) -> list[ResolverCheck]:
 # --- the rest of the examination -----------------------------------------------------------
 
 
-async def examine(config: Config, opt_out: OptOut) -> list[Check]:
-    """Every check of ``doctor``, in the order a person would put things right."""
+async def examine(config: Config, opt_out: OptOut, *, now: Clock = utc_now) -> list[Check]:
+    """Every check of ``doctor``, in the order a person would put things right.
+
+    *now* is the time of day, as an aware UTC time.
+    """
     checks = [c for found in await check_resolvers(config) for c in _resolver_checks(found)]
     checks.append(_identity(config))
+    checks += machine_checks(config, Path.cwd(), now())
+    try:
+        judge = ChainJudge(trust_roots(config)[1])
+    except (OSError, ValueError):
+        return checks  # the check of the trust roots has said so
     async with open_resolver(
         config.dns,
         cname_hops=config.limits.cname_hops,
         rng=random.Random(),  # noqa: S311 - retry jitter
     ) as resolver:
+        if not config.closed_world:
+            checks += [await _bogus(resolver), await _dns64(resolver)]
         checks.append(await _reverse_dns(config, resolver))
-        checks += [_ipv6(config), _descriptor_limit(config), _trust_roots(config)]
-        checks.append(_opt_out_list(config))
-        checks += await _canaries(config, opt_out, resolver)
+        gate = Gate(config, opt_out)
+        checks += await _contact_page(config, resolver, gate, judge, now)
+        checks += await _canaries(config, resolver, gate, judge)
     return checks
-
-
-def _public(config: Config, name: str, sentence: str) -> Check:
-    """A shortcoming that matters on the public Internet and only there."""
-    return Check(name, Health.WARN if config.closed_world else Health.FAIL, sentence)
 
 
 def _resolver_checks(found: ResolverCheck) -> list[Check]:
@@ -192,22 +190,22 @@ async def _reverse_dns(config: Config, resolver: Resolver) -> Check:
     name = config.identity.ehlo_name
     source = vantage.source_address(socket.AF_INET) or vantage.source_address(socket.AF_INET6)
     if not name:
-        return _public(config, "reverse DNS", "no [identity] ehlo_name to compare with")
+        return public(config, "reverse DNS", "no [identity] ehlo_name to compare with")
     if source is None:
-        return _public(config, "reverse DNS", "no route to the Internet, so no address to look up")
+        return public(config, "reverse DNS", "no route to the Internet, so no address to look up")
     rdtype = RdType.AAAA if ":" in source else RdType.A
     forward = await resolver.query(name, rdtype)
     backward = await resolver.query(ip_address(source).reverse_pointer, RdType.PTR)
     if forward.status is DnsStatus.NOERROR and source not in forward.records:
         found = ", ".join(map(str, forward.records))
-        return _public(
+        return public(
             config,
             "reverse DNS",
             f"{name} is {found}, but packets leave from {source} (behind a NAT, compare by hand)",
         )
     if forward.status is not DnsStatus.NOERROR or name not in backward.records:
         names = ", ".join(map(str, backward.records)) or "no name"
-        return _public(
+        return public(
             config,
             "reverse DNS",
             f"{name} is {forward.status}, {source} is {names}: mail hosts refuse such clients",
@@ -215,65 +213,103 @@ async def _reverse_dns(config: Config, resolver: Resolver) -> Check:
     return Check("reverse DNS", Health.OK, f"{name} and {source} agree")
 
 
-def _ipv6(config: Config) -> Check:
-    route = vantage.source_address(socket.AF_INET6)
-    if not config.net.ipv6:
-        return Check("IPv6", Health.WARN, "switched off: IPv6 rows will say vantage-failure")
-    if route is None:
-        return _public(config, "IPv6", "no route; set [net] ipv6 = false to say so in the snapshot")
-    return Check("IPv6", Health.OK, f"route from {route}")
-
-
-def _descriptor_limit(config: Config) -> Check:
-    limit, wanted = vantage.descriptors(), config.politeness.connections
-    if (room := connections_within(limit)) < wanted:
-        sentence = f"{limit} open files allowed: connections clamped to {room}"
-        return Check("descriptors", Health.WARN, f"{sentence} (raise ulimit -n)")
-    return Check("descriptors", Health.OK, f"{limit} open files allowed")
-
-
-def _trust_roots(config: Config) -> Check:
-    path = config.net.trust_roots or Path(certifi.where())
-    if not os.access(path, os.R_OK):
-        return Check("trust roots", Health.FAIL, f"{path} cannot be read; name a PEM file")
-    return Check("trust roots", Health.OK, str(path))
-
-
-def _opt_out_list(config: Config) -> Check:
-    path = config.politeness.opt_out
-    if path is None:
-        return _public(config, "opt-out list", "none: set [politeness] opt_out to a file, if empty")
-    try:
-        age = time.time() - path.stat().st_mtime
-    except OSError as error:
-        return Check("opt-out list", Health.FAIL, f"{error}; name a file that can be read")
-    if age > OPT_OUT_AGE:
-        return Check(
-            "opt-out list", Health.WARN, f"{path} was last changed {age / 86400:.0f} days ago"
+async def _bogus(resolver: Resolver) -> Check:
+    """Data whose signatures are broken are not answered (RFC 4035 section 5.5)."""
+    found = await resolver.query(BOGUS, RdType.A)
+    if found.status is DnsStatus.NOERROR:
+        sentence = (
+            f"answers for {BOGUS}, whose signatures are broken: forged data would be believed"
         )
-    return Check("opt-out list", Health.OK, str(path))
+        return Check("DNSSEC", Health.WARN, sentence)
+    return Check("DNSSEC", Health.OK, f"{BOGUS}, whose signatures are broken, is {found.status}")
 
 
-async def _canaries(config: Config, opt_out: OptOut, resolver: Resolver) -> list[Check]:
+async def _dns64(resolver: Resolver) -> Check:
+    """Nobody makes up IPv6 addresses, which would be counted as the hosts' own."""
+    if prefixes := await local_prefixes(resolver):
+        made_up = ", ".join(map(str, prefixes))
+        sentence = f"makes up IPv6 addresses in {made_up}; name a resolver without DNS64"
+        return Check("DNS64", Health.WARN, sentence)
+    return Check("DNS64", Health.OK, "no IPv6 address is made up")
+
+
+async def _contact_page(
+    config: Config, resolver: Resolver, gate: Gate, judge: ChainJudge, now: Clock
+) -> list[Check]:
+    """The page that explains the scan can be read from here, over a connection that nobody has
+    turned elsewhere, and its server's clock agrees with ours.
+    """
+    name, page = "contact page", urlsplit(config.identity.url)
+    if not page.hostname:
+        return [public(config, name, "no [identity] url, so whom we visit cannot read who we are")]
+    if page.scheme != "https" or page.port not in (None, 443):
+        sentence = (
+            f"{config.identity.url} is not looked at: only https on its usual port is dialled"
+        )
+        return [Check(name, Health.WARN, sentence)]
+    found = await resolver.query(page.hostname, RdType.A)
+    if found.status is not DnsStatus.NOERROR:
+        return [public(config, name, f"the address of {page.hostname} is {found.status}")]
+    client = PolicyClient(config.identity, config.limits)
+    try:
+        async with gate.admit(str(found.records[0]), "https", names=(page.hostname,)) as permit:
+            got = await client.fetch(permit, page.hostname, path=page.path or "/")
+    except Refused as refused:  # it may be on this machine, which never dials itself
+        return [
+            Check(name, Health.WARN, f"is not looked at ({refused.reason}); look from elsewhere")
+        ]
+    at = now()
+    if got.status not in (IoStatus.SUCCESS, IoStatus.RESPONSE_TOO_LARGE):
+        sentence = f"{got.status} at {got.stage} ({got.error}): is port {permit.port} blocked here?"
+        return [public(config, name, sentence)]
+    if judge.judge(got.tls.chain, page.hostname, at).problems:
+        sentence = "shows no valid certificate for its name: is port 443 redirected here?"
+        return [public(config, name, sentence)]
+    if (got.http_status or 0) >= 400:
+        return [public(config, name, f"{config.identity.url} answers {got.http_status}")]
+    return [
+        Check(name, Health.OK, f"{config.identity.url} can be read"),
+        _skew(got.header("date"), at),
+    ]
+
+
+def _skew(date: str | None, at: datetime) -> Check:
+    """Our clock, beside that of the contact page's server (RFC 9110 section 6.6.1)."""
+    name = "clock of the contact page"
+    try:
+        ahead = (at - parsedate_to_datetime(date or "")).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return Check(name, Health.WARN, "it sends no date to compare ours with")
+    if abs(ahead) > CLOCK_SKEW:
+        sentence = (
+            f"ours is {ahead:+,.0f} s from it: certificates are judged by ours; set it by NTP"
+        )
+        return Check(name, Health.WARN, sentence)
+    return Check(name, Health.OK, "agrees with ours")
+
+
+async def _canaries(
+    config: Config, resolver: Resolver, gate: Gate, judge: ChainJudge
+) -> list[Check]:
     """Does port 25 leave this machine, and does it reach whom it should?"""
     endpoints = config.canary_endpoints()
     if not endpoints:
         unknown = "no [vantage] canaries, so whether connections to port 25 leave is not known"
-        return [_public(config, "port 25", unknown)]
-    try:
-        judge = ChainJudge(trust_roots(config)[1])
-    except (OSError, ValueError):
-        return []  # the check of the trust roots has said so
+        return [public(config, "port 25", unknown)]
     greeter = Greeter(
         port=config.net.smtp_port,
         resolver=resolver,
-        gate=Gate(config, opt_out),
+        gate=gate,
         client=mail_client(config),
         judge=judge,
     )
-    return [_canary(config, await greeter.greet(endpoint)) for endpoint in endpoints]
+    checks = [_canary(config, await greeter.greet(endpoint)) for endpoint in endpoints]
+    if len(endpoints) < CANARIES and not config.closed_world:
+        few = f"{len(endpoints)} of them: name {CANARIES} or more, of different operators"
+        checks.append(Check("canaries", Health.WARN, few))
+    return checks
 
 
 def _canary(config: Config, found: Answer) -> Check:
     name = f"canary {found.canary}"
-    return Check(name, Health.OK, found.words) if found.good else _public(config, name, found.words)
+    return Check(name, Health.OK, found.words) if found.good else public(config, name, found.words)

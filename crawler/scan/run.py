@@ -29,7 +29,7 @@ from crawler.config import Config
 from crawler.net.dns_check import ResolverCheck
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
-from crawler.scan import canary, doctor, health
+from crawler.scan import canary, doctor, health, machine
 from crawler.scan.context import Clock, utc_now
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
@@ -224,6 +224,11 @@ async def _carry_out(
     summary = await trio.to_thread.run_sync(
         _read_list, request, folder, began["seed"], suffixes, progress
     )
+    if summary.accepted > (room := machine.domains_within(folder.path)):
+        progress.say(
+            f"the disk of {folder.path} has room for about {room:,} domains, and the list has "
+            f"{summary.accepted:,}; a scan that stops for want of room goes on once there is more"
+        )
     if work.recall("passes") is None:
         resumed = work.recall("probing") is not None
         work.remember("probing", True)

@@ -14,6 +14,7 @@ import trio
 from crawler.config import Config
 from crawler.net import vantage
 from crawler.net.https import PolicyClient
+from crawler.net.nat64 import local_prefixes
 from crawler.net.resolver import open_resolver
 from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
@@ -87,7 +88,11 @@ async def open_context(
             progress.say(warning)
         health = Health(resolver.stats, work, trio.current_time)
         progress.describe(("names", "hosts"), health.words)
-        gate, client = Gate(config, opt_out, resumed=resumed), mail_client(config)
+        nat64 = () if config.closed_world else await local_prefixes(resolver)
+        for prefix in nat64:
+            progress.say(f"{prefix}, whose addresses a resolver makes up (DNS64), is not dialled")
+        gate = Gate(config, opt_out, resumed=resumed, nat64=nat64)
+        client = mail_client(config)
         greeter = Greeter(
             port=config.net.smtp_port,
             resolver=resolver,

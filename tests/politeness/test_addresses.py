@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.politeness import addresses
-from crawler.politeness.addresses import embedded_ipv4, refusal
+from crawler.politeness.addresses import embedded_ipv4, nat64_prefix, refusal
 from crawler.politeness.destination import prefix_of
 
 NOBODY: frozenset[str] = frozenset()
@@ -198,3 +198,32 @@ def test_an_address_is_in_its_prefix(address: IPv4Address | IPv6Address) -> None
     network = ip_network(prefix_of(str(address)))
     assert ip_address(str(address)) in network
     assert network.prefixlen == (24 if address.version == 4 else 64)
+
+
+@pytest.mark.parametrize(
+    ("synthesised", "prefix"),
+    [
+        # RFC 6052 section 2.4, with 192.0.0.170 in place of its example
+        ("2001:db8:c000:aa::", "2001:db8::/32"),
+        ("2001:db8:1c0:0:aa::", "2001:db8:100::/40"),
+        ("2001:db8:122:c000:0:aa00::", "2001:db8:122::/48"),
+        ("2001:db8:122:3c0:0:aa::", "2001:db8:122:300::/56"),
+        ("2001:db8:122:344:c0:0:aa00::", "2001:db8:122:344::/64"),
+        ("2001:db8:122:344::c000:aa", "2001:db8:122:344::/96"),
+        ("64:ff9b::192.0.0.171", "64:ff9b::/96"),
+        ("2606:4700::1111", None),  # an address of the name's own
+    ],
+)
+def test_s16_a_made_up_address_gives_the_prefix_away(synthesised: str, prefix: str | None) -> None:
+    """RFC 7050 section 3."""
+    assert nat64_prefix(synthesised) == (None if prefix is None else ip_network(prefix))
+
+
+@pytest.mark.parametrize("inner", ["10.0.0.1", "169.254.169.254", "8.8.8.8"])
+def test_s16_nothing_behind_this_network_s_nat64_is_dialled(inner: str) -> None:
+    nat64 = (IPv6Network("2a00:1234:64::/96"),)
+    address = str(IPv6Address(int(nat64[0].network_address) | int(IPv4Address(inner))))
+    assert (
+        refusal(address, (), frozenset(), nat64) == f"{nat64[0]} is this network's NAT64, RFC 7050"
+    )
+    assert refusal(address, (), frozenset()) is None
