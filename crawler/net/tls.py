@@ -42,6 +42,11 @@ CIPHERS: Final = b"DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
 OPTIONS: Final = SSL.OP_LEGACY_SERVER_CONNECT | SSL.OP_NO_RENEGOTIATION
 """Servers without RFC 5746 are spoken to, and nobody is let begin anew."""
 
+LIGHT_DHE: Final = 2048
+"""Bits of a finite-field prime, which the peer chooses, up to which a handshake takes milliseconds.
+OpenSSL goes along with 10,000, for which it takes a second, so what is longer has a thread of its own
+and holds up no other conversation."""
+
 OVERHEAD: Final = 4
 """What is read from the network, beside one flight, is at the most so many times what may be read
 inside TLS.  Tickets, key updates and empty records hold nothing and have no end of their own."""
@@ -175,10 +180,25 @@ class TlsStream:
             text = f"{len(presented)} certificates, {sum(map(len, presented))} octets"
             raise PeerFault(IoStatus.CHAIN_TOO_LARGE, text)
 
+    @property
+    def _laborious(self) -> bool:
+        """The peer may have chosen a key exchange that takes the processor long.
+
+        Where its flight could not be read, which a peer can see to, the worst is assumed.
+        """
+        seen = self._hello.seen
+        if seen.group is None:
+            return self._hello.done and seen.hello_retry is None
+        name, _, bits = seen.group.partition("-")
+        return name == "dhe" and int(bits) > LIGHT_DHE
+
     async def _shake_hands(self) -> None:
         while True:
             try:
-                self._tls.do_handshake()
+                if self._laborious:
+                    await trio.to_thread.run_sync(self._tls.do_handshake)
+                else:
+                    self._tls.do_handshake()
             except SSL.WantReadError:
                 await self._flush()
                 if not await self._fill():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
@@ -475,8 +477,8 @@ DdsuZsYB2Gj9Nbmnkn4dae95200DzYMgfibAkF2WHKOR4jX9xExnAgEC
 """Made for this test and used nowhere else."""
 
 
-def rsa_server(folder: Path) -> ssl.SSLContext:
-    """A server of TLS 1.2 with an RSA key, whose finite-field group has 1024 bits."""
+def rsa_server(folder: Path, group: str = DH_1024) -> ssl.SSLContext:
+    """A server of TLS 1.2 with an RSA key, whose finite-field group is *group*."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rsa")])
     now = datetime.now(UTC)
@@ -501,7 +503,48 @@ def rsa_server(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "rsa.pem")
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # otherwise OpenSSL turns such a group away
-    (folder / "dh.pem").write_text(DH_1024)
+    (folder / "dh.pem").write_text(group)
     context.load_dh_params(str(folder / "dh.pem"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def dh_parameters(bits: int) -> str:
+    """Parameters of a finite field whose prime, which is none, has so many bits."""
+    prime = Random(bits).getrandbits(bits) | 1 << bits - 1 | 1
+    octets = prime.to_bytes(bits // 8 + 1, "big")
+    der = b"\x02\x82" + len(octets).to_bytes(2, "big") + octets + b"\x02\x01\x02"
+    text = base64.encodebytes(b"\x30\x82" + len(der).to_bytes(2, "big") + der).decode()
+    return f"-----BEGIN DH PARAMETERS-----\n{text}-----END DH PARAMETERS-----\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_key_exchange_that_takes_long_holds_up_nobody(
+    tmp_path: Path, readable: bool
+) -> None:
+    """The host chooses the prime, and may send a warning first, which OpenSSL passes over."""
+    context = rsa_server(tmp_path, dh_parameters(4096))
+    context.set_ciphers("DHE+AESGCM:@SECLEVEL=0")
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async def behaviour(peer: Peer) -> None:
+        nonlocal turns
+        flight = first_flight(context, await peer.read())
+        turns = 0
+        await peer.say(flight if readable else bytes.fromhex("1503030002015a") + flight)
+        await peer.read()  # the client's key exchange
+        seen.append(turns)
+
+    seen: list[int] = []
+    async with serving(behaviour) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        await fetch(server)
+        nursery.cancel_scope.cancel()
+    assert seen[0] > 20
