@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,16 @@ def test_judging_again_gives_every_judged_row_again(demo: Path) -> None:
     assert not (folder / "_work").exists()
 
 
-def test_the_manifest_names_what_the_scan_rests_on(demo: Path) -> None:
+def test_k7_the_manifest_names_what_the_scan_rests_on(demo: Path) -> None:
     (folder,) = (demo / "archive").iterdir()
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["state"] == "sealed"
     assert manifest["list"]["accepted"] == manifest["tables"]["domains"]["rows"] == 60
     assert manifest["closed_world"] is True
+    roots = (folder / "trust-roots.pem").read_bytes()
+    assert manifest["trust_store"]["sha256"] == sha256(roots).hexdigest()
+    assert manifest["openssl"]["measuring"] == manifest["openssl"]["judging"]
+    assert manifest["openssl"]["judging"].startswith("OpenSSL ")
     (resolver,) = manifest["resolver_health"]
     assert [resolver["resolver"]] == manifest["resolvers"]
     lookups = [manifest["tables"][f"{kind}_lookups"]["rows"] for kind in ("txt", "mx")]

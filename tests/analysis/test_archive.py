@@ -172,7 +172,7 @@ def test_an_older_scan_without_a_column_or_a_table_reads_as_null(tmp_path: Path)
         "selec 1",  # no SQL
     ],
 )
-def test_sql_from_outside_can_only_read_the_archive(archive: Archive, sql: str) -> None:
+def test_p11_sql_from_outside_can_only_read_the_archive(archive: Archive, sql: str) -> None:
     """One SELECT over the views, nothing else."""
     outside = [1, 2, 3]
     with pytest.raises(BadQuery):

@@ -82,7 +82,7 @@ OUTPUTS: dict[str, Callable[[Archive, IO[str]], None]] = {
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_no_output_acts(opened: Archive, output: str) -> None:
+def test_p11_no_output_acts(opened: Archive, output: str) -> None:
     """In the way that its form could; what was written is there to be read."""
     out = StringIO()
     OUTPUTS[output](opened, out)
@@ -101,7 +101,7 @@ def test_json_has_what_it_escapes(opened: Archive) -> None:
     assert sum(text in found for text in TEXTS) >= 5
 
 
-def test_an_error_may_quote_a_cell(poisoned: Path) -> None:
+def test_p11_an_error_may_quote_a_cell(poisoned: Path) -> None:
     sql = "select location::int from policy_fetches where location like '%' || chr(27) || '%'"
     ended = CliRunner().invoke(main, ["sql", str(poisoned), sql])
     assert ended.exit_code == 2

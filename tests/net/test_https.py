@@ -264,7 +264,7 @@ async def test_h01_a_coded_body_is_kept_as_it_came(coding: bytes) -> None:
     assert exchange.body == b"\x1f\x8b bomb"
 
 
-async def test_h01_a_bomb_takes_no_more_memory_than_its_octets() -> None:
+async def test_k3_h01_a_bomb_takes_no_more_memory_than_its_octets() -> None:
     """64 MiB of zeros in 64 kB of gzip: what is allocated meanwhile is a fraction of them."""
     bomb = answering(response(zlib.compress(bytes(2**26), 9, 31), b"Content-Encoding: gzip"))
     await outcome(answering(response(POLICY)))  # whatever is allocated once for all
@@ -514,7 +514,7 @@ async def test_s22_proxies_and_settings_of_the_environment_are_ignored(
     assert not (tmp_path / "keys").exists()
 
 
-async def test_s19_a_connection_that_leads_elsewhere_is_our_mistake() -> None:
+async def test_k5_s19_a_connection_that_leads_elsewhere_is_our_mistake() -> None:
     async with Gate(world(443), OptOut(None)).admit("127.0.0.1", "https") as permit:
         with pytest.raises(RuntimeError, match="reached"):
             arrived(permit, ("127.0.0.2", 443))

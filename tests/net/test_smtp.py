@@ -199,7 +199,7 @@ async def injecting_late(peer: Peer) -> None:
         pytest.param(injecting_late, id="two writes"),
     ],
 )
-async def test_m01_plaintext_after_the_220_ends_the_session(behaviour: Behaviour) -> None:
+async def test_k9_m01_plaintext_after_the_220_ends_the_session(behaviour: Behaviour) -> None:
     exchange = await outcome(behaviour)
     assert (exchange.status, exchange.stage) == (IoStatus.STARTTLS_INJECTION, Stage.STARTTLS)
     assert exchange.smtp is not None

@@ -193,7 +193,7 @@ async def test_l7_a_permit_is_good_for_one_connection_and_for_its_block() -> Non
 
 
 @pytest.mark.parametrize("workers", [1, 8, 64, 512])
-async def test_l1_l2_l4_one_address_is_never_crowded(workers: int) -> None:
+async def test_k10_l1_l2_l4_one_address_is_never_crowded(workers: int) -> None:
     """300 targets at 3 addresses, both services: at no instant more than its share of
     conversations, and no two starts closer than the interval, however many workers push.
     """

@@ -198,7 +198,7 @@ def test_a_selected_public_key_is_the_certificates_own_octets() -> None:
         ("_mx.example.com", "_mx.example.com", True),
     ],
 )
-def test_dns_ids(presented: str, host: str, covered: bool) -> None:
+def test_k6_dns_ids(presented: str, host: str, covered: bool) -> None:
     assert dns_id_matches(presented, host) is covered
 
 

@@ -104,7 +104,7 @@ async def test_a_canary_that_is_down_by_itself_says_nothing() -> None:
     assert (said, canaries.outages) == ([], [])
 
 
-async def test_nobody_is_greeted_before_a_canary_has_answered() -> None:
+async def test_m23_k13_nobody_is_greeted_before_a_canary_has_answered() -> None:
     coast = Coast(FIRST)
     began = trio.current_time()
     async with watched(coast) as canaries:

@@ -65,14 +65,14 @@ def _killed(lab: LabProcess, archive: Path, expected: Rows, seed: int, times: in
     return kills
 
 
-def test_a_scan_killed_again_and_again_ends_as_if_it_never_was(
+def test_p05_a_scan_killed_again_and_again_ends_as_if_it_never_was(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     assert _killed(lab_process, tmp_path, expected, seed=1, times=5)
 
 
 @pytest.mark.soak
-def test_two_hundred_kills(lab_process: LabProcess, expected: Rows, tmp_path: Path) -> None:
+def test_p05_two_hundred_kills(lab_process: LabProcess, expected: Rows, tmp_path: Path) -> None:
     kills = seed = 0
     while kills < 200:
         seed += 1
@@ -91,7 +91,7 @@ def _stopped(lab: LabProcess, archive: Path, *numbers: int) -> tuple[int, str]:
     return running.returncode, said
 
 
-def test_sigint_stops_at_a_checkpoint_and_what_the_disk_has_not_kept_is_asked_again(
+def test_p07_sigint_stops_at_a_checkpoint_and_what_the_disk_has_not_kept_is_asked_again(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     code, said = _stopped(lab_process, tmp_path, signal.SIGINT)
@@ -106,7 +106,7 @@ def test_sigint_stops_at_a_checkpoint_and_what_the_disk_has_not_kept_is_asked_ag
     assert rows(tmp_path) == expected
 
 
-def test_sigterm_stops_in_the_same_way_and_who_opts_out_meanwhile_is_left_out(
+def test_p07_sigterm_stops_in_the_same_way_and_who_opts_out_meanwhile_is_left_out(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     code, said = _stopped(lab_process, tmp_path, signal.SIGTERM)
@@ -128,7 +128,7 @@ def test_sigterm_stops_in_the_same_way_and_who_opts_out_meanwhile_is_left_out(
 
 
 @pytest.mark.soak
-def test_a_second_signal_stops_at_once_and_loses_nothing_either(
+def test_p07_a_second_signal_stops_at_once_and_loses_nothing_either(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     code, said = _stopped(lab_process, tmp_path, signal.SIGINT, signal.SIGTERM)
@@ -142,7 +142,7 @@ def test_a_second_signal_stops_at_once_and_loses_nothing_either(
 
 
 @pytest.mark.soak
-def test_a_small_disk_that_is_made_larger(
+def test_p03_a_small_disk_that_is_made_larger(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     """A real one: a tmpfs in a mount namespace of our own."""
@@ -192,7 +192,7 @@ def _step_by_step(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("trouble", list(Trouble))
-def test_trouble_at_steps_all_over_a_whole_scan(
+def test_p03_p04_p06_trouble_at_steps_all_over_a_whole_scan(
     lab_process: LabProcess, expected: Rows, tmp_path: Path, trouble: Trouble
 ) -> None:
     _step_by_step(lab_process, tmp_path, expected, trouble, stride=7)
@@ -201,7 +201,7 @@ def test_trouble_at_steps_all_over_a_whole_scan(
 # --- little to work with
 
 
-def test_few_descriptors_mean_few_connections_and_no_other_rows(
+def test_p01_few_descriptors_mean_few_connections_and_no_other_rows(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     said = lab_process.finish(tmp_path, preexec_fn=with_descriptors(64))
@@ -210,7 +210,7 @@ def test_few_descriptors_mean_few_connections_and_no_other_rows(
     assert rows(tmp_path) == expected
 
 
-def test_a_pipe_that_nobody_reads_holds_up_nothing(
+def test_p15_a_pipe_that_nobody_reads_holds_up_nothing(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     with full_pipe() as writing:
@@ -222,7 +222,7 @@ def test_a_pipe_that_nobody_reads_holds_up_nothing(
 
 
 @pytest.mark.anyio
-async def test_a_clock_set_a_day_forth_and_back_changes_nothing_but_times(
+async def test_k2_a_clock_set_a_day_forth_and_back_changes_nothing_but_times(
     lab_process: LabProcess, expected: Rows, tmp_path: Path
 ) -> None:
     """The time of day is written down, and nothing waits for it or is measured by it."""

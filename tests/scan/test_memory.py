@@ -31,7 +31,7 @@ def _peak(lab: LabProcess, folder: Path, domains: int) -> int:
 
 
 @pytest.mark.soak
-def test_a_million_domains_take_no_more_memory_than_a_few_shards(tmp_path: Path) -> None:
+def test_p14_a_million_domains_take_no_more_memory_than_a_few_shards(tmp_path: Path) -> None:
     with LabProcess(tmp_path / "lab") as lab:
         some = _peak(lab, tmp_path / "some", 8 * SHARD)
         million = _peak(lab, tmp_path / "million", 20 * SHARD)

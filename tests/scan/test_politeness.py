@@ -178,7 +178,9 @@ TRANSCRIPT = re.compile(
 async def test_l1_l2_l3_l4_l7_l9_l10_l15_whatever_is_retried_and_however_many_push(
     tmp_path: Path, connections: int
 ) -> None:
-    """Timeouts, 421, 429 and a HELO fallback draw from the same budget as everything else."""
+    """Timeouts, 421, 429 and a HELO fallback draw from the same budget as everything else, and so do
+    policy hosts with names of their own at one address (H20).
+    """
     async with crowded(tmp_path, connections) as world:
         rows = observed((await observe(world)).rows)
     for address in ADDRESSES:

@@ -40,12 +40,12 @@ def _run(folder: Path, *plan: str) -> list[int]:
     return list(map(int, ran.stdout.split()))
 
 
-def test_trouble_at_some_steps(memory: Path) -> None:
+def test_k12_p03_p04_p06_trouble_at_some_steps(memory: Path) -> None:
     plan = [f"{trouble}:{10 + 25 * n}:100" for n, trouble in enumerate(Trouble)]
     assert min(_run(memory, *plan)) > STEPS
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("trouble", list(Trouble))
-def test_trouble_at_any_step(memory: Path, trouble: Trouble) -> None:
+def test_k12_p03_p04_p06_trouble_at_any_step(memory: Path, trouble: Trouble) -> None:
     assert min(_run(memory, f"{trouble}:1:1")) > STEPS

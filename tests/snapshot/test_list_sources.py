@@ -136,7 +136,7 @@ def test_lines_are_whole_across_blocks(tmp_path: Path, size: int) -> None:
     assert len(data) // 34 == len(lines)
 
 
-def test_a_line_without_end_is_cut_and_the_next_one_is_whole(tmp_path: Path) -> None:
+def test_p12_a_line_without_end_is_cut_and_the_next_one_is_whole(tmp_path: Path) -> None:
     (lines,) = read(tmp_path, b"x" * (3 * BLOCK) + b"\na.example\n")
     assert lines[1:] == ["a.example"]
     assert MAX_LINE < len(lines[0]) <= BLOCK + MAX_LINE + 1
@@ -152,7 +152,7 @@ def test_a_line_without_end_is_cut_and_the_next_one_is_whole(tmp_path: Path) -> 
         (zstandard.compress, 999 * b"a" + b"\n"),
     ],
 )
-def test_a_bomb_costs_no_memory(
+def test_p12_a_bomb_costs_no_memory(
     tmp_path: Path, pack: Callable[[bytes], bytes], filler: bytes
 ) -> None:
     """60 MB out of a few kB, in the memory of some blocks."""

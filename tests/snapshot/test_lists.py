@@ -99,7 +99,7 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("line", "reason"), REJECTED, ids=[reason for _, reason in REJECTED])
-def test_rejected_by_reason(
+def test_p12_rejected_by_reason(
     tmp_path: Path, folder: ScanFolder, line: str | bytes, reason: str
 ) -> None:
     octets = line.encode() if isinstance(line, str) else line
@@ -130,7 +130,7 @@ def test_rejected_by_reason(
         "CSV",
     ],
 )
-def test_spellings_of_one_list(tmp_path: Path, folder: ScanFolder, content: str) -> None:
+def test_p12_spellings_of_one_list(tmp_path: Path, folder: ScanFolder, content: str) -> None:
     ingest(folder, write(tmp_path, "l", content))
     assert {row.domain for row in rows(folder)} == {"a.example", "b.example"}
 
@@ -301,7 +301,7 @@ def test_a_full_disk_leaves_a_scan_that_can_be_gone_on_with(
 
 @settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=80))
-def test_every_line_is_accepted_or_has_a_reason(text: str) -> None:
+def test_p12_every_line_is_accepted_or_has_a_reason(text: str) -> None:
     """Whatever the text: a name in normal form, or one of the closed list of reasons."""
     try:
         names.normalise(text)
@@ -322,7 +322,7 @@ def test_the_disposable_mail_domains_are_all_accepted(tmp_path: Path, folder: Sc
 
 
 @pytest.mark.soak
-def test_ten_million_names_need_no_more_memory_than_one_million(tmp_path: Path) -> None:
+def test_p12_ten_million_names_need_no_more_memory_than_one_million(tmp_path: Path) -> None:
     """Under 400 MB, measured by the kernel."""
     source = tmp_path / "l.csv"
     with source.open("w") as out:

@@ -64,7 +64,7 @@ def test_the_year_9999_of_a_certificate_survives() -> None:
     assert back.not_after == far
 
 
-def test_a_later_minor_version_is_read_without_its_new_columns() -> None:
+def test_p16_a_later_minor_version_is_read_without_its_new_columns() -> None:
     table = to_table(TxtLookup, [txt()])
     later = table.append_column("novelty", pa.array([1])).replace_schema_metadata(
         {"schema_version": "1.99"}
@@ -72,7 +72,7 @@ def test_a_later_minor_version_is_read_without_its_new_columns() -> None:
     assert from_table(TxtLookup, later) == [txt()]
 
 
-def test_an_earlier_minor_version_is_read_with_defaults() -> None:
+def test_p16_an_earlier_minor_version_is_read_with_defaults() -> None:
     earlier = to_table(TxtLookup, [txt()]).drop_columns(["resolver"])
     assert from_table(TxtLookup, earlier) == [txt()]
 
@@ -91,7 +91,7 @@ def test_an_earlier_minor_version_is_read_with_defaults() -> None:
     ],
     ids=["another major version", "a column without a default", "a word nobody knows"],
 )
-def test_what_cannot_be_read_is_refused_in_words(table: pa.Table, sentence: str) -> None:
+def test_p16_what_cannot_be_read_is_refused_in_words(table: pa.Table, sentence: str) -> None:
     with pytest.raises(SchemaError, match=sentence):
         from_table(TxtLookup, table)
 

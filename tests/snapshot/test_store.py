@@ -215,7 +215,7 @@ class _Holder:
         self._process.communicate()
 
 
-def test_a_second_process_is_refused_in_one_sentence(folder: ScanFolder) -> None:
+def test_p09_l6_a_second_process_is_refused_in_one_sentence(folder: ScanFolder) -> None:
     with _Holder(folder), pytest.raises(LockedError) as raised, folder.lock():
         pytest.fail("the lock was given twice")
     assert str(raised.value) == (
@@ -225,14 +225,14 @@ def test_a_second_process_is_refused_in_one_sentence(folder: ScanFolder) -> None
         pass
 
 
-def test_a_killed_process_holds_nothing(folder: ScanFolder) -> None:
+def test_p09_a_killed_process_holds_nothing(folder: ScanFolder) -> None:
     with _Holder(folder) as holder:
         holder.kill()
         with folder.lock():
             pass
 
 
-def test_shares_run_side_by_side_but_not_twice_and_not_beside_a_whole_run(
+def test_p09_shares_run_side_by_side_but_not_twice_and_not_beside_a_whole_run(
     folder: ScanFolder,
 ) -> None:
     with _Holder(folder, "0-of-2"):
