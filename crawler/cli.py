@@ -28,7 +28,7 @@ from crawler.scan import doctor as doctor_
 from crawler.scan import rejudge
 from crawler.scan.context import utc_now
 from crawler.scan.machine import Health
-from crawler.scan.progress import Progress, standard_error
+from crawler.scan.progress import Progress, standard_error, visible
 from crawler.scan.run import Interrupted, Outcome, Request, RequestError, scan
 from crawler.snapshot import duck, purge
 from crawler.snapshot.damage import DamagedError
@@ -60,7 +60,7 @@ INTERRUPTED = 130
 
 
 def _fail(sentence: object, code: int) -> NoReturn:
-    click.echo(f"sts-crawl: {sentence}", file=standard_error())
+    click.echo(f"sts-crawl: {visible(str(sentence))}", file=standard_error())
     raise SystemExit(code)
 
 

@@ -2,8 +2,8 @@
 
 Less than ``trio.SocketStream``, which yields to the scheduler in every call, whether or not there
 is anything to wait for: in a conversation of a dozen short turns that cost a fifth of its CPU.
-Here only waiting yields, and, so that a peer which never lets us wait holds up nobody else, every
-few reads that had not to wait.
+Here only waiting yields, and a read after one that had not to wait: one may hold thousands of tiny
+chunks, which take tens of milliseconds, and the next is there already.
 """
 
 from __future__ import annotations
@@ -21,11 +21,6 @@ READ_BYTES: Final = 18_432
 """Octets at a time: the largest TLS record (RFC 8446 section 5.2), and far more than any reply."""
 
 
-EAGER: Final = 4
-"""Reads in a row without waiting, after which others have their turn: one may hold hundreds of tiny
-TLS records, which take tens of milliseconds."""
-
-
 class Wire:
     """A connection that stands.  For one task; ``OSError`` is what the system says."""
 
@@ -33,7 +28,7 @@ class Wire:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
-        self._eager = 0
+        self._eager = False
 
     async def send_all(self, data: bytes) -> None:
         """Send all of *data*."""
@@ -46,15 +41,14 @@ class Wire:
 
     async def receive_some(self) -> bytes:
         """What has come, once something has; nothing when the peer has closed the connection."""
-        if self._eager >= EAGER:
-            self._eager = 0
+        if self._eager:
             await trio.lowlevel.checkpoint()
-        self._eager += 1
+        self._eager = True
         while True:
             try:
                 return self._socket.recv(READ_BYTES)
             except BlockingIOError:
-                self._eager = 0
+                self._eager = False
                 await trio.lowlevel.wait_readable(self._socket)
 
     def receive_now(self) -> bytes | None:

@@ -77,6 +77,13 @@ class Unhurried(io.TextIOBase):
         return True
 
 
+def visible(sentence: str) -> str:
+    r"""*sentence* with every character that would not print written out, as ``\x1b``."""
+    if sentence.isprintable():
+        return sentence
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence)
+
+
 def standard_error() -> TextIO:
     """Standard error, for words that nothing may wait for."""
     try:
@@ -120,9 +127,9 @@ class Progress:
         self._bars.stop()
 
     def say(self, sentence: str) -> None:
-        """Print one line; markup in it is not interpreted."""
+        """Print one line; nothing in it is interpreted."""
         if not self._quiet:
-            self._console.print(sentence, markup=False, soft_wrap=True)
+            self._console.print(visible(sentence), markup=False, soft_wrap=True)
 
     def describe(self, pass_names: Sequence[str], words: Callable[[], str]) -> None:
         """Show what *words* says at the moment beside each of the passes, while it runs."""

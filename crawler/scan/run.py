@@ -289,7 +289,9 @@ def _read_list(
 
 @asynccontextmanager
 async def _stoppable(progress: Progress) -> AsyncIterator[None]:
-    """Turn the first SIGINT or SIGTERM into an orderly stop; a second one ends the process.
+    """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly stop; a second one ends the process.
+
+    A SIGHUP that is ignored, as nohup(1) has it, stays so.
 
     A block that comes to its end all the same, because its last step does not stop half-way, has
     done what it was asked.
@@ -298,8 +300,12 @@ async def _stoppable(progress: Progress) -> AsyncIterator[None]:
     stopped: list[int] = []
     ended = False
 
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+
     async def listen(task_status: trio.TaskStatus[None]) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*heard) as signals:
             task_status.started()
             async for number in signals:
                 if stopped:

@@ -7,7 +7,7 @@ import socket
 import pytest
 import trio
 
-from crawler.net.wire import EAGER, READ_BYTES, Wire
+from crawler.net.wire import READ_BYTES, Wire
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +17,7 @@ async def test_a_peer_that_never_lets_us_wait_holds_up_nobody() -> None:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)
-    octets = 8 * EAGER * READ_BYTES
+    octets = 20 * READ_BYTES
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * octets)
     sent = theirs.send(bytes(octets))
     reads = turns = heard = 0
@@ -37,5 +37,5 @@ async def test_a_peer_that_never_lets_us_wait_holds_up_nobody() -> None:
                 heard += len(await wire.receive_some())
                 reads += 1
             nursery.cancel_scope.cancel()
-    assert reads >= 2 * EAGER
-    assert turns >= reads // EAGER - 2
+    assert reads >= 10
+    assert turns >= reads - 2

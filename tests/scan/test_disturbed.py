@@ -13,6 +13,7 @@ import subprocess
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -82,13 +83,19 @@ def test_p05_two_hundred_kills(lab_process: LabProcess, expected: Rows, tmp_path
 # --- told to stop
 
 
-def _stopped(lab: LabProcess, archive: Path, *numbers: int) -> tuple[int, str]:
+def _signalled(lab: LabProcess, archive: Path, *numbers: int, **more: Any) -> tuple[int, str]:
     """Signal the scan while it looks up hosts: its exit code, and what it said."""
-    with lab.scan(archive) as running:
+    with lab.scan(archive, **more) as running:
         lab.signal(running, *numbers, query=60)
         _, said = running.communicate()
-    assert not (folder_of(archive) / "manifest.json").exists()
     return running.returncode, said
+
+
+def _stopped(lab: LabProcess, archive: Path, *numbers: int) -> tuple[int, str]:
+    """The same for a signal that stops it before its end."""
+    found = _signalled(lab, archive, *numbers)
+    assert not (folder_of(archive) / "manifest.json").exists()
+    return found
 
 
 def test_p07_sigint_stops_at_a_checkpoint_and_what_the_disk_has_not_kept_is_asked_again(
@@ -136,6 +143,24 @@ def test_p07_a_second_signal_stops_at_once_and_loses_nothing_either(
     assert "a second signal stops at once" in said
     lab_process.finish(tmp_path)
     assert rows(tmp_path) == expected
+
+
+@pytest.mark.soak
+def test_p07_a_terminal_that_closes_stops_a_scan_unless_it_was_told_to_go_on(
+    lab_process: LabProcess, expected: Rows, tmp_path: Path
+) -> None:
+    code, said = _stopped(lab_process, tmp_path / "stopped", signal.SIGHUP)
+    assert code == 130
+    assert "stopped by SIGHUP" in said
+    lab_process.finish(tmp_path / "stopped")
+    assert rows(tmp_path / "stopped") == expected
+
+    def nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    code, said = _signalled(lab_process, tmp_path / "on", signal.SIGHUP, preexec_fn=nohup)
+    assert code == 0, said
+    assert rows(tmp_path / "on") == expected
 
 
 # --- a disk that is full or fails

@@ -67,3 +67,9 @@ def test_whoever_went_away_is_no_error() -> None:
 def test_what_is_no_file_is_written_to_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     Progress().say("a sentence")
     assert capsys.readouterr().err == "a sentence\n"
+
+
+def test_p11_a_sentence_that_quotes_a_stranger_is_not_obeyed() -> None:
+    said = StringIO()
+    Progress(Console(file=said, width=80)).say("such as \x1b[2J\u202e[bold]x\n")
+    assert said.getvalue() == "such as \\x1b[2J\\u202e[bold]x\\n\n"
