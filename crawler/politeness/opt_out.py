@@ -161,6 +161,8 @@ class OptOut:
         self._clock = clock
         self._looked_at = clock()
         self._seen: tuple[int, ...] | None = None
+        self._growing: tuple[int, ...] | None = None
+        """What the file was like when its last line had no end, which may have been still to come."""
         self.problem: str | None = None
         """Why the file could not be read again, or which of its lines; None when all is well."""
         self._entries = OptOutList()
@@ -190,8 +192,12 @@ class OptOut:
             # The entries read before still hold.  ``_seen`` stays, so that it is tried again.
             self.problem = f"{path}: {error}"
             return
+        if text.endswith("\n") or seen == self._growing:
+            self._seen = seen
+        else:  # half a line could be taken for a whole top-level domain, and would hold for good
+            self._growing = seen
+            text = text[: text.rfind("\n") + 1]
         entries, problems = OptOutList.parse_leniently(text, str(path))
-        self._seen = seen
         self._entries |= entries
         self.problem = problems[0] if problems else None
 
