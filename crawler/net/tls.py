@@ -47,6 +47,9 @@ LIGHT_DHE: Final = 2048
 OpenSSL goes along with 10,000, for which it takes a second, so what is longer has a thread of its own
 and holds up no other conversation."""
 
+LABORIOUS: Final = 4
+"""Such threads at once; what else needs threads has its own."""
+
 OVERHEAD: Final = 4
 """What is read from the network, beside one flight, is at the most so many times what may be read
 inside TLS.  Tickets, key updates and empty records hold nothing and have no end of their own."""
@@ -95,6 +98,7 @@ class TlsClient:
         self.context.set_cipher_list(CIPHERS)
         self.context.set_options(OPTIONS)
         self.context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        self._threads = trio.CapacityLimiter(LABORIOUS)
         if alpn:
             self.context.set_alpn_protos(list(alpn))
 
@@ -104,7 +108,7 @@ class TlsClient:
         tls.set_connect_state()
         if not _is_address(host):  # RFC 6066 section 3: "literal addresses are not permitted"
             tls.set_tlsext_host_name(host.encode("ascii"))
-        return TlsStream(wire, tls, limits)
+        return TlsStream(wire, tls, limits, self._threads)
 
 
 def _is_address(host: str) -> bool:
@@ -130,6 +134,7 @@ class TlsStream:
         "_limits",
         "_stopped",
         "_taken",
+        "_threads",
         "_tls",
         "_wire",
         "ended",
@@ -138,10 +143,13 @@ class TlsStream:
         "received",
     )
 
-    def __init__(self, wire: Wire, tls: SSL.Connection, limits: TlsLimits) -> None:
+    def __init__(
+        self, wire: Wire, tls: SSL.Connection, limits: TlsLimits, threads: trio.CapacityLimiter
+    ) -> None:
         self._wire = wire
         self._tls = tls
         self._limits = limits
+        self._threads = threads
         self._hello = HelloReader()
         self._stopped: PeerFault | None = None
         self._taken = 0
@@ -196,7 +204,7 @@ class TlsStream:
         while True:
             try:
                 if self._laborious:
-                    await trio.to_thread.run_sync(self._tls.do_handshake)
+                    await trio.to_thread.run_sync(self._tls.do_handshake, limiter=self._threads)
                 else:
                     self._tls.do_handshake()
             except SSL.WantReadError:

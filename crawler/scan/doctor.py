@@ -29,12 +29,13 @@ from crawler.net.nat64 import local_prefixes
 from crawler.net.resolver import Resolver, open_resolver
 from crawler.politeness.gate import Gate, Refused
 from crawler.politeness.opt_out import OptOut
+from crawler.protocol import names
 from crawler.protocol.chain import ChainJudge
 from crawler.protocol.dns_wire import RdType
+from crawler.scan import machine
 from crawler.scan.canary import Answer, Greeter
 from crawler.scan.context import Clock, utc_now
 from crawler.scan.machine import Check, Health, public
-from crawler.scan.machine import checks as machine_checks
 from crawler.scan.session import mail_client, trust_roots
 from crawler.vocabulary import DnsStatus, IoStatus
 
@@ -117,7 +118,7 @@ async def examine(config: Config, opt_out: OptOut, *, now: Clock = utc_now) -> l
     """
     checks = [c for found in await check_resolvers(config) for c in _resolver_checks(found)]
     checks.append(_identity(config))
-    checks += machine_checks(config, Path.cwd(), now())
+    checks += machine.checks(config, Path.cwd(), now())
     try:
         judge = ChainJudge(trust_roots(config)[1])
     except (OSError, ValueError):
@@ -239,21 +240,26 @@ async def _contact_page(
     """The page that explains the scan can be read from here, over a connection that nobody has
     turned elsewhere, and its server's clock agrees with ours.
     """
-    name, page = "contact page", urlsplit(config.identity.url)
-    if not page.hostname:
+    name = "contact page"
+    if not config.identity.url:
         return [public(config, name, "no [identity] url, so whom we visit cannot read who we are")]
-    if page.scheme != "https" or page.port not in (None, 443):
+    try:
+        page = urlsplit(config.identity.url)
+        port, host = page.port, names.normalise(page.hostname or "")
+    except ValueError as error:
+        return [public(config, name, f"{config.identity.url} is no URL of a page: {error}")]
+    if page.scheme != "https" or port not in (None, 443):
         sentence = (
             f"{config.identity.url} is not looked at: only https on its usual port is dialled"
         )
         return [Check(name, Health.WARN, sentence)]
-    found = await resolver.query(page.hostname, RdType.A)
+    found = await resolver.query(host, RdType.A)
     if found.status is not DnsStatus.NOERROR:
-        return [public(config, name, f"the address of {page.hostname} is {found.status}")]
+        return [public(config, name, f"the address of {host} is {found.status}")]
     client = PolicyClient(config.identity, config.limits)
     try:
-        async with gate.admit(str(found.records[0]), "https", names=(page.hostname,)) as permit:
-            got = await client.fetch(permit, page.hostname, path=page.path or "/")
+        async with gate.admit(str(found.records[0]), "https", names=(host,)) as permit:
+            got = await client.fetch(permit, host, path=page.path or "/")
     except Refused as refused:  # it may be on this machine, which never dials itself
         return [
             Check(name, Health.WARN, f"is not looked at ({refused.reason}); look from elsewhere")
@@ -262,7 +268,7 @@ async def _contact_page(
     if got.status not in (IoStatus.SUCCESS, IoStatus.RESPONSE_TOO_LARGE):
         sentence = f"{got.status} at {got.stage} ({got.error}): is port {permit.port} blocked here?"
         return [public(config, name, sentence)]
-    if judge.judge(got.tls.chain, page.hostname, at).problems:
+    if judge.judge(got.tls.chain, host, at).problems:
         sentence = "shows no valid certificate for its name: is port 443 redirected here?"
         return [public(config, name, sentence)]
     if (got.http_status or 0) >= 400:

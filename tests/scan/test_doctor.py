@@ -142,6 +142,18 @@ UNWELL: dict[str, tuple[dict[str, Any], str, Health, str]] = {
         Health.WARN,
         "the address of nobody.example is NXDOMAIN",
     ),
+    "a URL that is none": (
+        {"identity": {"url": "https://scanner.example:http/"}},
+        "contact page",
+        Health.WARN,
+        "is no URL of a page",
+    ),
+    "a name that is none": (
+        {"identity": {"url": "https://a b/"}},
+        "contact page",
+        Health.WARN,
+        "is no URL of a page",
+    ),
     "a page on another port": (
         {"identity": {"url": f"https://{HERE}:8443/"}},
         "contact page",
