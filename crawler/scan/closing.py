@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
+import trio
 from OpenSSL import SSL
 
 from crawler import __version__, config
@@ -82,26 +82,29 @@ class Begun:
         )
 
 
-def close(begun: Begun, now: Clock, checkpoint: Callable[[], object] = lambda: None) -> Manifest:
-    """Judge and seal a scan whose passes are over.  The caller holds ``folder.lock()``.
-
-    *checkpoint* is called now and then while judging, and may raise.
-    """
+async def close(begun: Begun, now: Clock) -> Manifest:
+    """Judge and seal a scan whose passes are over.  The caller holds ``folder.lock()``."""
     folder = begun.folder
     suffixes = Suffixes.load(folder.path / SUFFIXES)
-    work = FolderWork(folder, seed=begun.seed)
-    judge_scan(work, begun.planning(), begun.roots, suffixes.registrable, checkpoint)
-    return seal(folder, _facts(begun, suffixes, now))
+    await trio.to_thread.run_sync(
+        judge_scan,
+        FolderWork(folder, seed=begun.seed),
+        begun.planning(),
+        begun.roots,
+        suffixes.registrable,
+        trio.from_thread.check_cancelled,
+    )
+    return await trio.to_thread.run_sync(seal, folder, _facts(begun, suffixes, now()))
 
 
-def _facts(begun: Begun, suffixes: Suffixes, now: Clock) -> Facts:
+def _facts(begun: Begun, suffixes: Suffixes, ended_at: datetime) -> Facts:
     folder, settings = begun.folder, begun.config
     purges = folder.read_state(purge.STATE)
     outages = chain.from_iterable(folder.read_states(canary.STATE))
     return Facts(
         scan_id=folder.scan_id,
         started_at=datetime.fromisoformat(begun.facts["started_at"]),
-        ended_at=now(),
+        ended_at=ended_at,
         software_version=__version__,
         configuration=settings.as_dict(),
         scope=str(begun.scope),

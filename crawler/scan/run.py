@@ -212,10 +212,7 @@ def _require_none(folder: ScanFolder, awaited: Sequence[str]) -> None:
 
 async def _close(begun: Begun, progress: Progress, now: Clock) -> Outcome:
     progress.say("judging")
-    sealed = await trio.to_thread.run_sync(
-        closing.close, begun, now, trio.from_thread.check_cancelled
-    )
-    return Outcome(folder=begun.folder, manifest=sealed)
+    return Outcome(folder=begun.folder, manifest=await closing.close(begun, now))
 
 
 def _already_sealed(folder: ScanFolder) -> Outcome:
@@ -244,7 +241,7 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     else:
         progress.say(f"resuming scan {folder.scan_id}")
     with folder.lock(request.share.label if request.share else None) as held:
-        await trio.to_thread.run_sync(_prepare, request, folder, roots, checks, progress, now)
+        await trio.to_thread.run_sync(_prepare, request, folder, roots, checks, progress, now())
         begun = Begun.read(folder)
         if folder.read_state(PASSES) is None:
             awaited = await _observe(request, begun, held, opt_out, progress, now)
@@ -330,7 +327,7 @@ def _begin(
     folder: ScanFolder,
     roots: tuple[str, bytes],
     checks: list[ResolverCheck],
-    now: Clock,
+    started_at: datetime,
 ) -> None:
     """Write down what the whole scan rests on, whatever the machine is like when it resumes."""
     name, pem = roots
@@ -340,7 +337,7 @@ def _begin(
     folder.write_state(
         BEGAN,
         {
-            "started_at": now().isoformat(),
+            "started_at": started_at.isoformat(),
             "asked": {
                 "configuration": request.config.as_dict(),
                 "scope": request.scope,
@@ -360,12 +357,12 @@ def _prepare(
     roots: tuple[str, bytes],
     checks: list[ResolverCheck],
     progress: Progress,
-    now: Clock,
+    started_at: datetime,
 ) -> None:
     """What comes before the first probe, in a thread: what is done once for all shares by one."""
     with folder.turn(trio.from_thread.check_cancelled):
         if folder.read_state(BEGAN) is None:
-            _begin(request, folder, roots, checks, now)
+            _begin(request, folder, roots, checks, started_at)
         if request.share is None:
             _undo_damage(folder, progress)
         else:
