@@ -21,12 +21,12 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from itertools import count, cycle
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -62,6 +62,19 @@ class WorkerError(Exception):
     """Workers die again and again; the text says of what."""
 
 
+class Process(Protocol):
+    """As much of ``trio.Process`` as is wanted here."""
+
+    @property
+    def returncode(self) -> int | None:
+        """As of ``subprocess``; None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        ...
+
+
 class _Pending:
     """A call that waits for its reply."""
 
@@ -84,7 +97,7 @@ class _Pending:
 class Worker:
     """One worker's process, as seen from here."""
 
-    def __init__(self, process: trio.Process, channel: Channel) -> None:
+    def __init__(self, process: Process, channel: Channel) -> None:
         self.channel = channel
         self.process = process
         self.kept: dict[str, Any] = {}
@@ -138,6 +151,9 @@ class Worker:
                 progress.advance(name, done)
 
 
+Start = Callable[[Setup], Awaitable[Worker]]
+
+
 class _Place:
     """The place of one worker, whichever process is in it."""
 
@@ -171,11 +187,18 @@ class Processes:
     """Runs shards in worker processes; made by ``open_processes``."""
 
     def __init__(
-        self, frame: Frame, folder: ScanFolder, number: int, owns: Owns, now: Clock
+        self,
+        frame: Frame,
+        folder: ScanFolder,
+        number: int,
+        owns: Owns,
+        now: Clock,
+        start: Start,
     ) -> None:
         self._frame = frame
         self._folder = folder
         self._owns = owns
+        self._start = start
         self.places = [_Place(index) for index in range(number)]
         self._workers: list[Worker] = []
         """Everyone there has been: what they counted is added up."""
@@ -277,11 +300,11 @@ class Processes:
 
     # --- the processes ---------------------------------------------------------------------
 
-    async def supervise(self, place: _Place, setup: Setup, inherited: Sequence[int]) -> None:
+    async def supervise(self, place: _Place, setup: Setup) -> None:
         """Keep a worker in its place until the end."""
         with trio.CancelScope(shield=True):  # it is told to end, and still has things to say
             while not self._ending.is_set():
-                worker = await _start(setup, inherited)
+                worker = await self._start(setup)
                 self._workers.append(worker)
                 place.take(worker)
                 if self._news is not None:
@@ -342,7 +365,8 @@ class Processes:
                     await worker.channel.send(self._news)
 
 
-async def _start(setup: Setup, inherited: Sequence[int]) -> Worker:
+async def start_process(setup: Setup, inherited: Sequence[int]) -> Worker:
+    """Start a worker that keeps the descriptors *inherited* open."""
     ours, theirs = socket.socketpair()
     with theirs:
         command = [sys.executable, "-P", "-m", "crawler.scan.worker", str(theirs.fileno())]
@@ -363,7 +387,7 @@ def _path() -> str:
     return _PATH if given is None else os.pathsep.join((_PATH, given))
 
 
-def _how(process: trio.Process) -> str:
+def _how(process: Process) -> str:
     code = process.returncode
     assert code is not None
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -378,14 +402,14 @@ async def open_processes(
     owns: Owns,
     roots: bytes,
     resumed: bool,
-    inherited: Sequence[int],
     now: Clock,
+    start: Start,
 ) -> AsyncIterator[Processes]:
     """*number* workers, while the block runs.
 
     *roots* are the trust anchors, PEM.  *resumed*: somebody may have been contacted just now.
-    *inherited* are descriptors that a worker keeps open, so that the scan's lock is held as long
-    as one of them works.  Raises ``WorkerError``, and whatever stops a worker for a reason.
+    *start* starts a worker, see ``start_process``.  Raises ``WorkerError``, and whatever stops a
+    worker for a reason.
     """
     within_descriptors(divided(frame.config, number), frame.progress)  # says so, once for all
     setup = Setup(
@@ -395,7 +419,7 @@ async def open_processes(
         roots=roots,
         resumed=resumed,
     )
-    processes = Processes(frame, folder, number, owns, now)
+    processes = Processes(frame, folder, number, owns, now, start)
     frame.progress.describe(("names", "hosts"), processes.health.words)
     frame.progress.describe(("mail",), processes.canaries.words)
     async with trio.open_nursery() as nursery:
@@ -404,7 +428,7 @@ async def open_processes(
         try:
             async with trio.open_nursery() as supervisors:
                 for place in processes.places:
-                    supervisors.start_soon(processes.supervise, place, setup, inherited)
+                    supervisors.start_soon(processes.supervise, place, setup)
                 try:
                     yield processes
                 finally:

@@ -35,7 +35,7 @@ from crawler.scan.closing import BEGAN, SUFFIXES, TRUST_ROOTS, Begun
 from crawler.scan.context import Clock, Frame, utc_now
 from crawler.scan.executor import Executor, Local
 from crawler.scan.passes import Pass
-from crawler.scan.processes import open_processes
+from crawler.scan.processes import open_processes, start_process
 from crawler.scan.progress import Progress
 from crawler.scan.rounds import run_passes
 from crawler.scan.session import open_context, trust_roots, within_descriptors
@@ -428,8 +428,9 @@ async def _open_executor(
             owns=request.owns,
             roots=begun.roots,
             resumed=resumed,
-            inherited=held,
             now=now,
+            # The lock is held as long as one of them works, whatever becomes of this process.
+            start=lambda setup: start_process(setup, held),
         ) as processes:
             yield processes
         return
