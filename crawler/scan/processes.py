@@ -22,7 +22,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import count, cycle
 from pathlib import Path
@@ -204,7 +204,7 @@ class Processes:
         """Everyone there has been: what they counted is added up."""
         self._owners: dict[int, _Place] = {}
         """Of the shards of destinations."""
-        self._active: set[_Place] = set()
+        self._active: list[_Place] = []
         """Who divides the limits of the scan."""
         self._dividing = trio.Lock()
         self._ending = trio.Event()
@@ -286,17 +286,17 @@ class Processes:
     async def _divide(self) -> None:
         """Give everyone who has something to do an equal part of the limits of the scan."""
         async with self._dividing:
-            present = {p for p in self.places if p.running and p.present is not None}
+            present = [p for p in self.places if p.running and p.present is not None]
             if present == self._active:
                 return
             # Who has a part is told first, so that nobody begins before there is room.
-            for place in (*(present & self._active), *(present - self._active)):
-                if (worker := place.present) is not None:
-                    try:
+            told: list[_Place] = []
+            for place in sorted(present, key=lambda p: p not in self._active):
+                if (worker := place.present) is not None:  # it may have died meanwhile
+                    with suppress(Gone):
                         await worker.call(Limit(len(present)))
-                    except Gone:
-                        present = present - {place}
-            self._active = present
+                        told.append(place)
+            self._active = [place for place in present if place in told]
 
     # --- the processes ---------------------------------------------------------------------
 
@@ -343,8 +343,7 @@ class Processes:
     async def _greet(self, canary: Endpoint) -> Answer:
         """Have it greeted by a worker, whose limits count it."""
         while True:
-            places = sorted(self._active, key=lambda place: place.index) or self.places
-            worker = await places[0].worker()
+            worker = await (self._active or self.places)[0].worker()
             try:
                 answer: Answer = await worker.call(Greet(canary))
             except Gone:

@@ -30,7 +30,7 @@ from crawler.scan.wire import Call, Channel, Failed, Greet, Limit, News, Reply, 
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.store import ScanFolder
 
-REPORTED_EVERY: Final = 0.5
+REPORTED_EVERY: Final = 1.0
 """Seconds; a person who watches wants to see it move."""
 
 CROWDED_LOOK: Final = 0.05
