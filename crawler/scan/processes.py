@@ -122,14 +122,17 @@ class Worker:
     async def listen(self, progress: Progress) -> None:
         """Take what it says, until it has said all and has ended."""
         failed: Failed | None = None
-        async for message in self.channel.receive():
-            if isinstance(message, Reply):
-                if (pending := self._pending.get(message.number)) is not None:
-                    pending.settle(message)
-            elif isinstance(message, Report):
-                self._take(message, progress)
-            else:
-                failed = message
+        try:
+            async for message in self.channel.receive():
+                if isinstance(message, Reply):
+                    if (pending := self._pending.get(message.number)) is not None:
+                        pending.settle(message)
+                elif isinstance(message, Report):
+                    self._take(message, progress)
+                else:
+                    failed = message
+        finally:
+            await self.channel.close()
         await self.process.wait()
         self._gone = True
         if failed is not None:

@@ -137,6 +137,10 @@ class Channel:
                 return
             buffer += more
 
+    async def close(self) -> None:
+        """Be done with it."""
+        await self._stream.aclose()
+
     async def end(self) -> None:
         """Say that all has been said."""
         async with self._sending:

@@ -151,6 +151,7 @@ async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_lef
     assert workers_of(os.getpid()) == []
 
 
+@pytest.mark.soak
 async def test_the_lab_by_workers(
     lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ async def test_the_lab_by_workers(
     assert rows(tmp_path) == expected
 
 
+@pytest.mark.soak
 async def test_who_is_stopped_goes_on_with_another_executor(tmp_path: Path) -> None:
     """What had been finished is not asked for again, and no worker is left."""
     met = trio.Event()
