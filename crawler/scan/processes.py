@@ -21,10 +21,10 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
-from itertools import count, cycle
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -229,7 +229,8 @@ class Processes:
 
     async def run(self, pass_: Pass, step: str, shards: Sequence[int]) -> None:
         """Have the workers run these shards."""
-        dealt = self._deal(pass_, shards)
+        sizes = await trio.to_thread.run_sync(self._sizes, step)
+        dealt = self._deal(pass_, shards, sizes)
         for place in dealt:
             await place.worker()
         for place in dealt:
@@ -239,20 +240,27 @@ class Processes:
             for place, some in dealt.items():
                 nursery.start_soon(self._run_at, place, pass_, step, some)
 
-    def _deal(self, pass_: Pass, shards: Sequence[int]) -> dict[_Place, list[int]]:
-        """Whose each shard is: a shard of destinations stays where it first came."""
+    def _deal(
+        self, pass_: Pass, shards: Sequence[int], sizes: Mapping[int, int]
+    ) -> dict[_Place, list[int]]:
+        """Whose each shard is: a shard of destinations stays where it first came.
+
+        Few networks hold most of the hosts, so the largest shards are given away first, each to
+        who has least to do.
+        """
+        owners = self._owners if pass_.by_destination else {}
+        targets: Counter[_Place] = Counter()
         dealt: dict[_Place, list[int]] = defaultdict(list)
-        if not pass_.by_destination:
-            for place, shard in zip(cycle(self.places), shards, strict=False):
-                dealt[place].append(shard)
-            return dealt
-        owned = Counter(self._owners.values())
-        for shard in shards:
-            if shard not in self._owners:
-                self._owners[shard] = min(self.places, key=lambda place: owned[place])
-                owned[self._owners[shard]] += 1
-            dealt[self._owners[shard]].append(shard)
+        for shard in sorted(shards, key=lambda n: (n not in owners, -sizes.get(n, 1), n)):
+            place = owners.setdefault(shard, min(self.places, key=lambda place: targets[place]))
+            targets[place] += sizes.get(shard, 1)
+            dealt[place].append(shard)
         return dealt
+
+    def _sizes(self, step: str) -> Mapping[int, int]:
+        """Targets of each shard; nothing for the first round of names, whose shards are alike."""
+        pass_name, _, round_ = step.rpartition("-r")
+        return self._folder.planned(pass_name, int(round_)) or {}
 
     async def _run_at(self, place: _Place, pass_: Pass, step: str, shards: list[int]) -> None:
         left, fruitless = shards, 0

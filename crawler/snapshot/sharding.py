@@ -25,7 +25,7 @@ SQL_MACROS: Final = (
 )
 
 
-SHARDS_PER_WORKER: Final = 4
+SHARDS_PER_WORKER: Final = 8
 """Where several processes share the work, so that their parts come out alike."""
 
 

@@ -142,11 +142,12 @@ async def test_a_destination_has_one_worker_in_every_pass_and_round(tmp_path: Pa
         frame = frame_in(tmp_path, world, world.config, workers=3)
         assert isinstance(frame.work, FolderWork)
         async with task_workers(frame, frame.work, 3) as processes:
-            policies = processes._deal(POLICIES, [4, 1, 7, 2])
-            mail = processes._deal(MAIL, [0, 1, 2, 3, 4, 5, 6, 7])
+            policies = processes._deal(POLICIES, [4, 1, 7, 2], {4: 90, 1: 10, 7: 10, 2: 10})
+            mail = processes._deal(MAIL, list(range(8)), {4: 7})
     at = {shard: place for place, shards in mail.items() for shard in shards}
     assert all(at[shard] is place for place, shards in policies.items() for shard in shards)
-    assert sorted(len(shards) for shards in mail.values()) == [2, 3, 3]
+    assert [4] in policies.values()  # the largest is enough for one
+    assert sorted(len(shards) for shards in mail.values()) == [1, 3, 4]
 
 
 async def test_what_stops_a_worker_stops_the_scan_for_its_reason(tmp_path: Path) -> None:
