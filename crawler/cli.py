@@ -225,8 +225,7 @@ class _Shard(click.ParamType[Share]):
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    default=lambda: os.cpu_count() or 1,
-    help="Processes of --executor processes; default: one for each core.",
+    help="Of --executor processes; default: one for each core.",
 )
 @click.option(
     "--shard",
@@ -250,7 +249,7 @@ def scan_command(
     both_families: bool,
     scan_id: str | None,
     executor: Literal["local", "processes"],
-    workers: int,
+    workers: int | None,
     share: Share | None,
     only: str | None,
     seed: str | None,
@@ -259,6 +258,8 @@ def scan_command(
 
     The same command resumes a scan that was interrupted.
     """
+    if workers is not None and executor == "local":
+        raise click.UsageError("--workers needs --executor processes")
     request = Request(
         sources=lists,
         archive=archive,
@@ -269,7 +270,7 @@ def scan_command(
         scan_id=scan_id,
         seed=seed,
         executor=executor,
-        workers=workers if executor == "processes" else 1,
+        workers=workers or os.cpu_count() or 1,
         share=share,
         only=only,
     )

@@ -101,11 +101,16 @@ class Request:
         return self.only in (None, pass_.name) and (self.share is None or self.share.owns(shard))
 
     @property
+    def processes(self) -> int:
+        """How many processes probe, this one's peers on other machines included."""
+        if self.share is not None:
+            return self.share.of
+        return self.workers if self.executor == "processes" else 1
+
+    @property
     def least_shards(self) -> int:
         """Into how many shards the work is divided at the least, so that everybody has some."""
-        if self.share is None and self.executor == "local":
-            return 1
-        return SHARDS_PER_WORKER * (self.share.of if self.share else self.workers)
+        return 1 if self.processes == 1 else SHARDS_PER_WORKER * self.processes
 
 
 class RequestError(Exception):
@@ -224,7 +229,7 @@ def _already_sealed(folder: ScanFolder) -> Outcome:
 
 async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     doctor.require_identity(request.config)
-    _require_possible(request)
+    _require_sensible(request)
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
     archive = _archive(request)
@@ -252,7 +257,7 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
         return await _close(begun, progress, now)
 
 
-def _require_possible(request: Request) -> None:
+def _require_sensible(request: Request) -> None:
     """Raise ``RequestError`` for what cannot be asked for together."""
     if request.share is not None:
         if request.executor != "local":
@@ -263,7 +268,7 @@ def _require_possible(request: Request) -> None:
                 "same scan"
             )
     limits = request.config.politeness.connections, request.config.dns.in_flight
-    if (among := request.share.of if request.share else request.workers) > min(limits):
+    if (among := request.processes) > min(limits):
         raise RequestError(
             f"{among} processes cannot share [politeness] connections = {limits[0]} and [dns] "
             f"in_flight = {limits[1]}; raise these, or take fewer processes"
@@ -434,8 +439,7 @@ async def _open_executor(
         ) as processes:
             yield processes
         return
-    share = 1 if request.share is None else request.share.of
-    config = within_descriptors(divided(frame.config, share), frame.progress)
+    config = within_descriptors(divided(frame.config, request.processes), frame.progress)
     async with open_context(
         config,
         frame.planning,

@@ -205,6 +205,20 @@ async def test_who_is_stopped_goes_on_with_another_executor(tmp_path: Path) -> N
 
 
 @pytest.mark.soak
+def test_workers_end_when_the_scan_is_killed_and_hold_its_lock_until_then(
+    lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
+) -> None:
+    with lab_process.scan(
+        tmp_path, options=("--executor", "processes", "--workers", "2")
+    ) as running:
+        lab_process.signal(running, signal.SIGKILL, query=60)
+        running.communicate()  # its standard error is open as long as a worker is
+    assert running.returncode == -signal.SIGKILL
+    lab_process.finish(tmp_path)
+    assert rows(tmp_path) == expected
+
+
+@pytest.mark.soak
 def test_a_terminal_s_ctrl_c_reaches_everybody_and_stops_at_a_checkpoint(
     lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
 ) -> None:

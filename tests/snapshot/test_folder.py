@@ -207,6 +207,7 @@ def test_a_later_round_keeps_the_shards_of_the_first(work: FolderWork) -> None:
     first = work.plan("mail-r0", MailTarget, make)
     second = work.plan("mail-r1", MailTarget, make)
     assert first == second
+    assert work.plan("policies-r0", MailTarget, make) == first  # the same destinations
     assert len(first) > 1
     assert sum(len(work.targets("mail-r1", s, MailTarget)) for s in second) == 40
 
