@@ -185,9 +185,9 @@ async def seal_scan(
         return _already_sealed(folder)
     async with _stoppable(progress):
         with folder.lock():
+            await trio.to_thread.run_sync(_undo_damage, folder, progress)
             if folder.read_state(lists.STATE) is None:
                 raise RequestError(f"scan {scan_id} has not read its list; run its shards first")
-            await trio.to_thread.run_sync(_undo_damage, folder, progress)
             begun = Begun.read(folder)
             work = FolderWork(folder, seed=begun.seed)
             frame = Frame(

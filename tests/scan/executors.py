@@ -30,26 +30,8 @@ from tests.net.servers import AUTHORITY
 from tests.scan.small_world import OBSERVED, World
 
 
-class TaskWorkers:
-    """Starts workers; *killed* ends the latest one as if its process had died."""
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
-        self.started: list[_Task] = []
-
-    async def start(self, setup: Setup) -> Worker:
-        """Start one."""
-        ours, theirs = trio.testing.memory_stream_pair()
-        task = _Task()
-        self.started.append(task)
-        self._nursery.start_soon(task.run, theirs)
-        channel = Channel(ours)
-        await channel.send(setup)
-        return Worker(task, channel)
-
-
 class _Task:
-    """Stands for the process."""
+    """Is to its worker what a process is."""
 
     def __init__(self) -> None:
         self.returncode: int | None = None
@@ -66,10 +48,16 @@ class _Task:
 
 
 @asynccontextmanager
-async def task_workers(
-    frame: Frame, work: FolderWork, number: int, *, resumed: bool = False
-) -> AsyncIterator[Processes]:
+async def task_workers(frame: Frame, work: FolderWork, number: int) -> AsyncIterator[Processes]:
     """*number* workers as tasks."""
+
+    async def start(setup: Setup) -> Worker:
+        ours, theirs = trio.testing.memory_stream_pair()
+        task, channel = _Task(), Channel(ours)
+        nursery.start_soon(task.run, theirs)
+        await channel.send(setup)
+        return Worker(task, channel)
+
     async with (
         trio.open_nursery() as nursery,
         open_processes(
@@ -78,9 +66,9 @@ async def task_workers(
             number,
             owns=lambda _pass, _shard: True,
             roots=AUTHORITY.cert_pem.bytes(),
-            resumed=resumed,
+            resumed=False,
             now=utc_now,
-            start=TaskWorkers(nursery).start,
+            start=start,
         ) as processes,
     ):
         yield processes
