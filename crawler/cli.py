@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 import trio
@@ -28,13 +29,23 @@ from crawler.scan import doctor as doctor_
 from crawler.scan import rejudge
 from crawler.scan.context import utc_now
 from crawler.scan.machine import Health
+from crawler.scan.processes import WorkerError
 from crawler.scan.progress import Progress, standard_error, visible
-from crawler.scan.run import Interrupted, Outcome, Request, RequestError, scan
+from crawler.scan.run import (
+    Interrupted,
+    Outcome,
+    Request,
+    RequestError,
+    WorkRemainsError,
+    scan,
+    seal_scan,
+)
 from crawler.snapshot import duck, purge
 from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.lists import ListError
 from crawler.snapshot.parts import PartError
 from crawler.snapshot.rows import SchemaError
+from crawler.snapshot.share import Share
 from crawler.snapshot.store import Archive, LockedError, StoreError
 from crawler.vocabulary import Scope
 
@@ -44,6 +55,8 @@ FORESEEN: Mapping[type[Exception], int] = {
     ConfigError: 2,
     OptOutError: 2,
     RequestError: 2,
+    WorkRemainsError: 3,
+    WorkerError: 1,
     DamagedError: 1,
     StoreError: 2,
     ListError: 2,
@@ -172,6 +185,24 @@ class _Scope(click.ParamType[tuple[Scope, float]]):
         )
 
 
+class _Shard(click.ParamType[Share]):
+    """``I/N``: one of N shares, counted from 0."""
+
+    name = "shard"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Share:
+        if isinstance(value, Share):
+            return value
+        numbers = re.fullmatch(r"(\d{1,5})/(\d{1,5})", str(value))
+        if numbers is not None and int(numbers[1]) < int(numbers[2]):
+            return Share(int(numbers[1]), int(numbers[2]))
+        raise click.BadParameter(
+            f"{value!r} is not I/N with I from 0 to N-1, such as 0/4", ctx, param
+        )
+
+
 @main.command("scan")
 @click.argument("lists", nargs=-1, required=True, metavar="LIST...")
 @click.option("--out", "archive", required=True, type=click.Path(path_type=Path), help="Archive.")
@@ -185,6 +216,31 @@ class _Scope(click.ParamType[tuple[Scope, float]]):
 )
 @click.option("--both-families", is_flag=True, help="Fetch each policy over IPv4 and IPv6.")
 @click.option("--scan-id", help="Name of the scan; of an unsealed one: resume it.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "processes"]),
+    default="local",
+    show_default=True,
+    help="Who probes: this process, or as many as --workers says.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Of --executor processes; default: one for each core.",
+)
+@click.option(
+    "--shard",
+    "share",
+    type=_Shard(),
+    metavar="I/N",
+    help="Run share I of N (from 0) only; see seal.  Exit code 3: others have to run first.",
+)
+@click.option(
+    "--pass",
+    "only",
+    type=click.Choice(["names", "hosts", "policies", "mail"]),
+    help="Run this pass only, if those before it are over.",
+)
 @click.option("--seed", help="Order of visits and sample; default: derived from the scan id.")
 def scan_command(
     lists: tuple[str, ...],
@@ -193,12 +249,18 @@ def scan_command(
     scope: tuple[Scope, float],
     both_families: bool,
     scan_id: str | None,
+    executor: Literal["local", "processes"],
+    workers: int | None,
+    share: Share | None,
+    only: str | None,
     seed: str | None,
 ) -> None:
     """Measure every domain of LIST (a file, or - for standard input) into a sealed snapshot.
 
     The same command resumes a scan that was interrupted.
     """
+    if workers is not None and executor == "local":
+        raise click.UsageError("--workers needs --executor processes")
     request = Request(
         sources=lists,
         archive=archive,
@@ -208,6 +270,10 @@ def scan_command(
         both_families=both_families,
         scan_id=scan_id,
         seed=seed,
+        executor=executor,
+        workers=workers or os.cpu_count() or 1,
+        share=share,
+        only=only,
     )
     progress = Progress()
     _announce(_run(lambda: scan(request, progress)), progress)
@@ -215,13 +281,29 @@ def scan_command(
 
 def _announce(outcome: Outcome, progress: Progress) -> None:
     """The folder on standard output, the rest for people."""
-    if outcome.already_sealed:
+    if outcome.manifest is None:
+        progress.say(
+            f"every shard of scan {outcome.folder.scan_id} is done; close it with sts-crawl seal"
+        )
+    elif outcome.already_sealed:
         progress.say(f"scan {outcome.folder.scan_id} is sealed already; nothing to do")
     else:
         tables = outcome.manifest.tables
         rows = ", ".join(f"{table.rows:,} {name}" for name, table in tables.items() if table.rows)
         progress.say(f"sealed scan {outcome.folder.scan_id}: {rows}")
     click.echo(outcome.folder.path)
+
+
+@main.command("seal")
+@click.argument("archive", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--scan-id", required=True, help="The scan to close.")
+def seal_command(archive: Path, scan_id: str) -> None:
+    """Judge and seal a scan that was made by --shard runs; contacts nobody.
+
+    Exit code 3: shards are missing, and are named.
+    """
+    progress = Progress()
+    _announce(_run(lambda: seal_scan(archive, scan_id, progress)), progress)
 
 
 # --- check ---------------------------------------------------------------------------------

@@ -345,6 +345,37 @@ def _check(config: Config, source: str) -> None:
             raise ConfigError(f"{source}: [net] allow_addresses: {error}") from None
 
 
+def from_stated(stated: Mapping[str, Mapping[str, Any]], source: str) -> Config:
+    """The configuration that ``Config.as_dict`` stated; *source* is where."""
+    given = {
+        section: {key: value for key, value in keys.items() if value is not None}
+        for section, keys in stated.items()
+    }
+    return load(given, base=Path("/"), source=source)
+
+
+def divided(config: Config, among: int) -> Config:
+    """What each of *among* processes may do, so that together they do what *config* allows.
+
+    What is said of one destination is not divided: it is contacted by one of them only.
+    """
+    dns, limits, vantage = config.dns, config.politeness, config.vantage
+    return replace(
+        config,
+        dns=replace(
+            dns,
+            queries_per_second=dns.queries_per_second / among,
+            in_flight=max(1, dns.in_flight // among),
+        ),
+        politeness=replace(
+            limits,
+            connections_per_second=limits.connections_per_second / among,
+            connections=max(1, limits.connections // among),
+        ),
+        vantage=replace(vantage, canary_interval=Seconds(vantage.canary_interval * among)),
+    )
+
+
 def with_retry_rounds(config: Config, rounds: int) -> Config:
     """The same configuration with another number of retry rounds."""
     return replace(config, retry=replace(config.retry, rounds=rounds))

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from crawler.cli import main
+from crawler.snapshot.store import Archive
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,27 @@ def test_a_scope_that_is_none(tmp_path: Path, scope: str) -> None:
     result = run("scan", "-", "--out", str(tmp_path / "archive"), "--scope", scope)
     assert result.exit_code == 2
     assert "sample:RATE" in result.output
+
+
+@pytest.mark.parametrize("share", ["4/4", "1", "-1/4", "a/b", "0/0", "1/4/8"])
+def test_a_share_that_is_none(tmp_path: Path, share: str) -> None:
+    result = run("scan", "-", "--out", str(tmp_path / "archive"), "--shard", share)
+    assert result.exit_code == 2
+    assert "I from 0 to N-1" in result.output
+
+
+def test_workers_of_nobody(tmp_path: Path) -> None:
+    result = run("scan", "-", "--out", str(tmp_path / "archive"), "--workers", "2")
+    assert result.exit_code == 2
+    assert "--workers needs --executor processes" in result.output
+
+
+def test_sealing_what_is_not_there_or_has_not_begun(tmp_path: Path) -> None:
+    Archive(tmp_path).create_scan("s")
+    missing = run("seal", str(tmp_path), "--scan-id", "t")
+    assert (missing.exit_code, "it holds: s" in missing.stderr) == (2, True)
+    empty = run("seal", str(tmp_path), "--scan-id", "s")
+    assert (empty.exit_code, "has not read its list" in empty.stderr) == (2, True)
 
 
 def test_an_archive_that_is_a_file(tmp_path: Path) -> None:

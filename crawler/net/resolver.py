@@ -79,6 +79,16 @@ class Resolver:
         await self.ask([(name, rdtype, None)], lambda _, answer: answers.append(answer))
         return answers[0]
 
+    def limit(self, dns: Dns) -> None:
+        """Keep from now on within the rate and the lookups in flight of *dns*."""
+        self._in_flight = dns.in_flight
+        self._pool.limit(dns)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more lookups are open than ``limit`` has allowed since they began."""
+        return self._pool.crowded
+
     def stats(self) -> tuple[ResolverStats, ...]:
         """What has happened so far with each resolver, in the order of the configuration."""
         for upstream in self._pool.upstreams:

@@ -103,6 +103,18 @@ class ResolverPool:
         if asker in self._askers:
             self._askers.remove(asker)
 
+    def limit(self, dns: Dns) -> None:
+        """Keep from now on within the rate and the lookups in flight of *dns*."""
+        self._in_flight = dns.in_flight
+        for upstream in self.upstreams:
+            upstream.rate.limit(dns.queries_per_second)
+        self.go_on()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more lookups are open than may be."""
+        return self._open > self._in_flight
+
     # --- sending ---------------------------------------------------------------------------
 
     def go_on(self) -> None:

@@ -24,7 +24,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 import trio
 
-from crawler.config import Config
+from crawler.config import Config, Politeness
 from crawler.politeness import addresses
 from crawler.politeness.destination import prefix_of
 from crawler.politeness.opt_out import OptOut
@@ -130,6 +130,38 @@ class _Queue:
     """Held from the wait for the interval until the connection starts: one at a time."""
 
 
+class _Places:
+    """A semaphore whose number may change while places are taken."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._free = trio.Semaphore(number)
+        self.owed = 0
+        """Places that are taken and exist no more: those given back next are not free."""
+
+    def limit(self, number: int) -> None:
+        change, self._number = number - self._number, number
+        for _ in range(change):
+            self.release()
+        for _ in range(-change):
+            try:
+                self._free.acquire_nowait()
+            except trio.WouldBlock:
+                self.owed += 1
+
+    def acquire_nowait(self) -> None:
+        self._free.acquire_nowait()
+
+    async def acquire(self) -> None:
+        await self._free.acquire()
+
+    def release(self) -> None:
+        if self.owed:
+            self.owed -= 1
+        else:
+            self._free.release()
+
+
 class Gate:
     """The one way to a connection, for all that one process contacts in one pass.
 
@@ -162,7 +194,7 @@ class Gate:
             {"smtp": limits.per_address_smtp, "https": limits.per_address_https}
         )
         self._per_prefix = limits.per_prefix_connections
-        self._places = trio.Semaphore(limits.connections)
+        self._places = _Places(limits.connections)
         self._queues: _Shared[_Queue] = _Shared()
         self._prefixes: _Shared[trio.Semaphore] = _Shared()
         self._pace = Pace(
@@ -170,6 +202,16 @@ class Gate:
             per_second=limits.connections_per_second,
             epoch=trio.current_time() if resumed else None,
         )
+
+    def limit(self, limits: Politeness) -> None:
+        """Keep from now on within the connections at once, and a second, of *limits*."""
+        self._places.limit(limits.connections)
+        self._pace.limit(limits.connections_per_second)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more connections are open than ``limit`` has allowed since they began."""
+        return self._places.owed > 0
 
     @asynccontextmanager
     async def admit(
@@ -188,7 +230,7 @@ class Gate:
             self._queues.of(address, queue) as queue,
             self._prefixes.of(prefix_of(address), room) as room,
         ):
-            held: list[trio.Semaphore] = []
+            held: list[trio.Semaphore | _Places] = []
             await _take(queue.slots[service])
             try:
                 await _take(queue.turn)
@@ -208,7 +250,7 @@ class Gate:
                 queue.slots[service].release()
 
     async def _wait_to_start(
-        self, address: str, room: trio.Semaphore, held: list[trio.Semaphore]
+        self, address: str, room: trio.Semaphore, held: list[trio.Semaphore | _Places]
     ) -> None:
         """Wait until a connection to *address* may start, with the places it takes in *held*."""
         while True:
@@ -238,7 +280,7 @@ class Gate:
             raise Refused(IoStatus.VANTAGE_FAILURE, "this vantage has no IPv6: [net] ipv6 = false")
 
 
-async def _take(places: trio.Semaphore | trio.Lock) -> None:
+async def _take(places: trio.Semaphore | trio.Lock | _Places) -> None:
     """Take one of *places*; yields to the scheduler only when there is none.
 
     Who waits is served first: ``release`` hands its place over, so nobody can slip in between.
@@ -249,7 +291,7 @@ async def _take(places: trio.Semaphore | trio.Lock) -> None:
         await places.acquire()
 
 
-def _give_back(held: list[trio.Semaphore]) -> None:
+def _give_back(held: list[trio.Semaphore | _Places]) -> None:
     while held:
         held.pop().release()
 

@@ -65,7 +65,7 @@ class Pace:
         self._interval = interval
         self._longest = max(longest, interval)
         self._first_ready_at = float("-inf") if epoch is None else epoch + interval
-        self._spacing = 1 / per_second
+        self.limit(per_second)
         self._next_turn = float("-inf")
         self._known: dict[str, _Destination] = {}
         self._sweep_at = _SWEEP_FLOOR
@@ -73,6 +73,10 @@ class Pace:
     def __len__(self) -> int:
         """How many addresses are remembered."""
         return len(self._known)
+
+    def limit(self, per_second: float) -> None:
+        """Start no more than so many connections a second from now on."""
+        self._spacing = 1 / per_second
 
     def interval(self, address: str) -> float:
         """Seconds between connection starts to *address*, as it stands."""

@@ -54,7 +54,7 @@ class QueryRate:
             raise ValueError(
                 f"a rate of {per_second:g} queries per second would never ask anything"
             )
-        self.configured: Final = per_second
+        self.configured = per_second
         self.current = per_second
         """Queries per second that are allowed now."""
         self._tokens = self._burst
@@ -65,6 +65,12 @@ class QueryRate:
     @property
     def _burst(self) -> float:
         return max(1.0, self.current * BURST)
+
+    def limit(self, per_second: float) -> None:
+        """Allow *per_second* from now on; what a troubled resolver was cut to is cut alike."""
+        self.current *= per_second / self.configured
+        self.configured = per_second
+        self._tokens = min(self._tokens, self._burst)
 
     def take(self, now: float, wanted: int = 1) -> int:
         """Take up to *wanted* queries; returns how many may be sent at *now*."""

@@ -33,6 +33,7 @@ from crawler.probe import starttls
 from crawler.protocol.chain import ChainJudge
 from crawler.protocol.dns_wire import RdType
 from crawler.records import MailTarget, StarttlsSession
+from crawler.snapshot.work import Work
 from crawler.vocabulary import Blame, DnsStatus, IoStatus, Stage
 
 STATE: Final = "canaries"
@@ -105,7 +106,8 @@ class Canaries:
     """Whether mail hosts can be reached now, as the canaries tell; for one scan.
 
     *greet* greets one of *endpoints*.  *say* is told when that changes, *now* is the time of day
-    for what is written down.
+    for what is written down.  *tell* is told what ``hear`` has to be told where others greet hosts
+    by what is found out here.
     """
 
     def __init__(
@@ -116,9 +118,11 @@ class Canaries:
         interval: float,
         say: Callable[[str], None],
         now: Callable[[], datetime],
+        tell: Callable[[bool, float], None] = lambda _good, _began: None,
     ) -> None:
         self._endpoints = tuple(endpoints)
-        self._greet = greet
+        self.greet = greet
+        self._tell = tell
         self._interval = interval
         self._say = say
         self._now = now
@@ -146,7 +150,7 @@ class Canaries:
         """Greet canaries in turn until one answers; each inquiry begins with another."""
         answers: list[Answer] = []
         for _ in self._endpoints:
-            answers.append(await self._greet(self._endpoints[self._turn]))
+            answers.append(await self.greet(self._endpoints[self._turn]))
             self._turn = (self._turn + 1) % len(self._endpoints)
             if answers[-1].good:
                 break
@@ -164,6 +168,11 @@ class Canaries:
             self.outages[-1]["to"] = when.isoformat()
             self._say(f"canary {answers[-1].canary} answers: mail hosts are greeted again")
         self._good_at = when if good else self._good_at
+        self.hear(good, began)
+        self._tell(good, began)
+
+    def hear(self, good: bool, began: float) -> None:
+        """An inquiry that began at that time of trio's clock has found out so much."""
         self._good, self._asked_at = good, began
         self._news.set()
         self._news = trio.Event()
@@ -200,6 +209,10 @@ class Canaries:
             blame=Blame.VANTAGE,
             error=f"{row.status} at {row.stage}, and no canary answered either",
         )
+
+    def keep(self, work: Work) -> None:
+        """Write the outages down, behind those of earlier runs."""
+        work.remember(STATE, [*(work.recall(STATE) or ()), *self.outages])
 
     def words(self) -> str:
         """How it is at this moment, for people, in a few words."""

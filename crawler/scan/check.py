@@ -22,6 +22,7 @@ from crawler.records import (
     MxLookup,
     StarttlsSession,
 )
+from crawler.scan.executor import Local
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
@@ -105,7 +106,7 @@ async def check(domains: Sequence[str], config: Config) -> list[Report]:
     # A person waits for the answer, and would wait for ever for a canary that is not there.
     unwatched = replace(config, vantage=replace(config.vantage, canaries=()))
     async with open_context(unwatched, planned, work, opt_out, progress, roots=roots) as context:
-        await run_passes(context)
+        await run_passes(context, Local(context))
     judge_scan(work, planned, roots, suffixes.registrable)
     return [_report(work, domain) for domain in domains]
 

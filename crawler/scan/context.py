@@ -29,12 +29,19 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """One scan under way: its configuration, its rows, and its only ways to the network."""
+class Frame:
+    """One scan under way, for who does not touch the network: its configuration and its rows."""
 
     config: Config
     planning: Planning
     work: Work
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(Frame):
+    """The same with the only ways to the network."""
+
     resolver: Resolver
     gate: Gate
     opt_out: OptOut
@@ -42,10 +49,19 @@ class Context:
     mail_client: MailClient
     health: Health
     canaries: Canaries
-    progress: Progress
     now: Clock = utc_now
 
     @property
     def scan_id(self) -> str:
         """The scan that the rows belong to."""
         return self.work.scan_id
+
+    def limit(self, config: Config) -> None:
+        """Keep from now on within the rates and numbers of *config* that are of the whole scan."""
+        self.gate.limit(config.politeness)
+        self.resolver.limit(config.dns)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more is open than ``limit`` has allowed since it began."""
+        return self.gate.crowded or self.resolver.crowded

@@ -7,7 +7,8 @@ it is kept whenever a unit is finished and when the network is closed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from crawler.net.resolver import ResolverStats
@@ -39,11 +40,7 @@ class Health:
 
     def totals(self) -> list[dict[str, Any]]:
         """One mapping for each resolver, as the manifest lists it."""
-        now = {stats.resolver: stats.as_dict() for stats in self._stats()}
-        return [
-            _sum(self._earlier.get(label), now.get(label))
-            for label in dict.fromkeys((*self._earlier, *now))
-        ]
+        return added([[*self._earlier.values()], [s.as_dict() for s in self._stats()]])
 
     def keep(self) -> None:
         """Write the totals down, for the manifest and for the next run.
@@ -66,19 +63,26 @@ class Health:
             f"{(answered - before) / seconds:,.0f} answers/s, {_unanswered(stats, sent)}"
         )
 
-    def sentences(self) -> list[str]:
-        """What became of the queries of the whole scan, resolver by resolver."""
-        return [
-            f"resolver {row['resolver']}: {row['sent']:,} queries, {row['answered']:,} settled, "
-            f"{row['timeouts'] + row['unreachable']:,} unanswered, {row['servfail']:,} SERVFAIL, "
-            f"{row['refused']:,} refused"
-            for row in self.totals()
-        ]
+
+def added(counts: Iterable[Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """What several counted of the resolvers, resolver by resolver."""
+    sums: dict[str, dict[str, Any]] = {}
+    for row in chain.from_iterable(counts):
+        sums[row["resolver"]] = _sum(sums.get(row["resolver"], {}), row)
+    return list(sums.values())
 
 
-def _sum(earlier: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> dict[str, Any]:
-    if earlier is None or now is None:
-        return dict(earlier or now or {})
+def sentences(totals: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What became of the queries, resolver by resolver, for people."""
+    return [
+        f"resolver {row['resolver']}: {row['sent']:,} queries, {row['answered']:,} settled, "
+        f"{row['timeouts'] + row['unreachable']:,} unanswered, {row['servfail']:,} SERVFAIL, "
+        f"{row['refused']:,} refused"
+        for row in totals
+    ]
+
+
+def _sum(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value if key in _NOT_COUNTED else value + earlier.get(key, 0)
         for key, value in now.items()

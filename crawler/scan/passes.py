@@ -38,6 +38,8 @@ class Pass:
     """What the first round asks; ``None``: every question about every domain of the list."""
     again: Callable[[Connection], Relation]
     probe: Callable[[Context, Sequence[Any], Sink], Awaitable[None]]
+    by_destination: bool = False
+    """Whether shards are of destinations: the same number of every such pass has the same ones."""
     shards_at_once: int
     """So that the slow end of one shard overlaps with the next; rows in memory grow with it."""
 
@@ -127,6 +129,7 @@ POLICIES: Final = Pass(
     first=plan.policies,
     again=plan.policies_again,
     probe=_fetch_policies,
+    by_destination=True,
     shards_at_once=8,
 )
 MAIL: Final = Pass(
@@ -135,6 +138,7 @@ MAIL: Final = Pass(
     first=plan.mail,
     again=plan.mail_again,
     probe=_greet_mail_hosts,
+    by_destination=True,
     shards_at_once=8,
 )
 

@@ -6,16 +6,14 @@ was.  What is judged with is what the scan keeps: its trust roots, its suffix li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from crawler import config
 from crawler.assessment.rules import RULES_VERSION
-from crawler.config import Config
+from crawler.scan.closing import SUFFIXES, TRUST_ROOTS, openssl_versions
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
-from crawler.scan.run import SUFFIXES, TRUST_ROOTS, RequestError, openssl_versions
+from crawler.scan.run import RequestError
 from crawler.snapshot import manifest
 from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.folder import SealedWork
@@ -39,7 +37,7 @@ def rejudge(archive: Path, scan_id: str) -> Manifest:
         _require_whole(folder)
         facts = manifest.read(folder.path).facts
         plan = planning(
-            _configuration(facts),
+            config.from_stated(facts["configuration"], f"manifest of scan {scan_id}"),
             seed=facts["seed"],
             scope=Scope(facts["scope"]),
             sample_rate=facts["sample_rate"],
@@ -63,12 +61,3 @@ def _require_whole(folder: ScanFolder) -> None:
             f"{folder.path / lost[0].path} is {lost[0].kind}; copy the scan again, then judge it "
             f"(files that are not as the manifest lists them: {len(lost)})"
         )
-
-
-def _configuration(facts: Mapping[str, Any]) -> Config:
-    """The configuration that the scan ran with, as its manifest keeps it."""
-    stated = {
-        section: {key: value for key, value in keys.items() if value is not None}
-        for section, keys in facts["configuration"].items()
-    }
-    return config.load(stated, base=Path("/"), source=f"manifest of scan {facts['scan_id']}")

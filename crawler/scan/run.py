@@ -3,6 +3,9 @@
 In order: everything that can be wrong with the request is found before anything is written; the
 list is read into shards; the passes run; the rows are judged; the manifest seals the scan.  Each
 step is written down when it is done, so the same command goes on where another one ended.
+
+A request for a share of the scan does what is to be done once for all, if nobody has, and its share
+of the passes; ``seal_scan`` closes the scan when every share is done.
 """
 
 from __future__ import annotations
@@ -13,39 +16,46 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import trio
-from OpenSSL import SSL
 
-from crawler import __version__
-from crawler.assessment.rules import RULES_VERSION
-from crawler.config import Config
+from crawler.config import Config, divided
 from crawler.net.dns_check import ResolverCheck
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
-from crawler.scan import canary, doctor, health, machine
-from crawler.scan.context import Clock, utc_now
-from crawler.scan.judge import judge_scan
-from crawler.scan.planning import planning
+from crawler.scan import closing, doctor, health, machine
+from crawler.scan.closing import BEGAN, SUFFIXES, TRUST_ROOTS, Begun
+from crawler.scan.context import Clock, Frame, utc_now
+from crawler.scan.executor import Executor, Local
+from crawler.scan.passes import Pass
+from crawler.scan.processes import open_processes, start_process
 from crawler.scan.progress import Progress
 from crawler.scan.rounds import run_passes
 from crawler.scan.session import open_context, trust_roots, within_descriptors
-from crawler.snapshot import damage, lists, manifest, purge
+from crawler.snapshot import damage, lists, manifest
 from crawler.snapshot.folder import FolderWork
-from crawler.snapshot.manifest import Facts, Manifest
-from crawler.snapshot.seal import seal
-from crawler.snapshot.store import Archive, LockedError, ScanFolder
+from crawler.snapshot.manifest import Manifest
+from crawler.snapshot.sharding import SHARDS_PER_WORKER
+from crawler.snapshot.share import Share, ShareWork
+from crawler.snapshot.store import Archive, LockedError, ScanFolder, StoreError
 from crawler.snapshot.suffixes import Suffixes
 from crawler.vocabulary import Scope
 
-TRUST_ROOTS = "trust-roots.pem"
-SUFFIXES = "public_suffix_list.dat"
+PASSES = "passes"
+"""The state that says that the passes are over."""
+
+SHARES = "shares"
+"""The state that says into how many shares a scan is divided."""
+
+PROBING = "probing"
+"""The state that says that somebody may have been contacted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,13 @@ class Request:
     both_families: bool = False
     scan_id: str | None = None
     seed: str | None = None
+    executor: Literal["local", "processes"] = "local"
+    workers: int = 1
+    """Of ``processes``."""
+    share: Share | None = None
+    """Run this share of the scan only."""
+    only: str | None = None
+    """Run the pass of this name only."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -79,9 +96,50 @@ class Request:
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
+    def owns(self, pass_: Pass, shard: int) -> bool:
+        """Whether a shard of a pass is to be run."""
+        return self.only in (None, pass_.name) and (self.share is None or self.share.owns(shard))
+
+    @property
+    def processes(self) -> int:
+        """How many processes probe, this one's peers on other machines included."""
+        if self.share is not None:
+            return self.share.of
+        return self.workers if self.executor == "processes" else 1
+
+    @property
+    def least_shards(self) -> int:
+        """Into how many shards the work is divided at the least, so that everybody has some."""
+        return 1 if self.processes == 1 else SHARDS_PER_WORKER * self.processes
+
 
 class RequestError(Exception):
     """The request cannot be carried out; one sentence with the place and the remedy."""
+
+
+class WorkRemainsError(Exception):
+    """Some shards are not done; the text names them.  Everything measured so far is on the disk."""
+
+    def __init__(self, scan_id: str, awaited: Sequence[str], shares: int | None) -> None:
+        missing: dict[str, list[int]] = defaultdict(list)
+        for unit in awaited:
+            step, _, shard = unit.rpartition("-")
+            missing[step].append(int(shard))
+        said = "; ".join(f"{step}: {_numbers(some, shares)}" for step, some in missing.items())
+        super().__init__(f"scan {scan_id} is not finished, missing {said}")
+
+
+def _numbers(shards: Sequence[int], shares: int | None) -> str:
+    shown = ", ".join(map(str, shards[:NAMED])) + (", ..." if len(shards) > NAMED else "")
+    text = f"{len(shards):,} shards ({shown})"
+    if shares is not None:
+        owing = sorted({shard % shares for shard in shards})
+        text += f" of --shard {', '.join(f'{index}/{shares}' for index in owing)}"
+    return text
+
+
+NAMED = 8
+"""Shards that are named; who wants all of them looks at the shares."""
 
 
 class Interrupted(Exception):
@@ -97,7 +155,8 @@ class Outcome:
     """What became of it."""
 
     folder: ScanFolder
-    manifest: Manifest
+    manifest: Manifest | None
+    """``None`` when a share of the scan was asked for, and is done: ``seal_scan`` remains."""
     already_sealed: bool = False
 
 
@@ -105,37 +164,115 @@ async def scan(request: Request, progress: Progress, *, now: Clock = utc_now) ->
     """Carry out a request: begin a scan, or go on with the one that it names or equals.
 
     *now* is the time of day, see ``Clock``.  Raises ``RequestError``, ``OptOutError``,
-    ``StoreError``, ``ListError`` or ``CannotStartError`` before anything is written, and
-    ``Interrupted`` after a checkpoint.
+    ``StoreError``, ``ListError`` or ``CannotStartError`` before anything is written,
+    ``Interrupted`` after a checkpoint, and ``WorkRemainsError`` when the shards that the request
+    does not ask for have to be run first.
     """
     async with _stoppable(progress):
         return await _scan(request, progress, now)
 
 
+async def seal_scan(
+    archive: Path, scan_id: str, progress: Progress, *, now: Clock = utc_now
+) -> Outcome:
+    """Judge and seal a scan whose shares are done.  Contacts nobody.
+
+    Raises ``StoreError`` for a scan that does not exist or is worked on, ``RequestError`` for one
+    that has not begun, ``WorkRemainsError`` for one that lacks shards and ``Interrupted``.
+    """
+    folder = Archive(archive).open_scan(scan_id)
+    if folder.sealed:
+        return _already_sealed(folder)
+    async with _stoppable(progress):
+        with folder.lock():
+            await trio.to_thread.run_sync(_undo_damage, folder, progress)
+            if folder.read_state(lists.STATE) is None:
+                raise RequestError(f"scan {scan_id} has not read its list; run its shards first")
+            begun = Begun.read(folder)
+            work = FolderWork(folder, seed=begun.seed)
+            frame = Frame(
+                config=begun.config, planning=begun.planning(), work=work, progress=progress
+            )
+            if folder.read_state(PASSES) is None:
+                _require_none(folder, await run_passes(frame, _Nobody()))
+            return await _close(begun, progress, now)
+
+
+class _Nobody:
+    """Runs nothing, and so tells what there is to run."""
+
+    def owns(self, pass_: Pass, shard: int) -> bool:  # noqa: ARG002
+        return False
+
+    async def run(self, pass_: Pass, step: str, shards: Sequence[int]) -> None:
+        raise AssertionError(f"{step} {shards} of {pass_.name}")
+
+
+def _require_none(folder: ScanFolder, awaited: Sequence[str]) -> None:
+    """Raise unless nothing is awaited, and note that the passes are over."""
+    if awaited:
+        raise WorkRemainsError(folder.scan_id, awaited, folder.read_state(SHARES))
+    folder.write_state(PASSES, "done")
+
+
+async def _close(begun: Begun, progress: Progress, now: Clock) -> Outcome:
+    progress.say("judging")
+    return Outcome(folder=begun.folder, manifest=await closing.close(begun, now))
+
+
+def _already_sealed(folder: ScanFolder) -> Outcome:
+    if folder.work.is_dir():  # cut short right after the seal
+        with suppress(LockedError), folder.lock():
+            pass
+    return Outcome(folder=folder, manifest=manifest.read(folder.path), already_sealed=True)
+
+
 async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     doctor.require_identity(request.config)
+    _require_sensible(request)
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
     archive = _archive(request)
     identity = None if "-" in request.sources else request.identity()
     folder = _existing(request, archive, identity)
     if folder is not None and folder.sealed:
-        if folder.work.is_dir():  # cut short right after the seal
-            with suppress(LockedError), folder.lock():
-                pass
-        return Outcome(folder=folder, manifest=manifest.read(folder.path), already_sealed=True)
+        return _already_sealed(folder)
     checks: list[ResolverCheck] = []
-    if folder is None or folder.read_state("passes") is None:
+    if folder is None or folder.read_state(PASSES) is None:
         checks = await doctor.check_resolvers(request.config)
         doctor.require_resolver(checks)
     if folder is None:
         folder = _new(request, archive, identity)
     else:
         progress.say(f"resuming scan {folder.scan_id}")
-    with folder.lock():
-        if folder.read_state("began") is None:
-            _begin(request, folder, roots, checks, now)
-        return await _carry_out(request, folder, opt_out, progress, now)
+    with folder.lock(request.share.label if request.share else None) as held:
+        await trio.to_thread.run_sync(_prepare, request, folder, roots, checks, progress, now())
+        begun = Begun.read(folder)
+        if folder.read_state(PASSES) is None:
+            awaited = await _observe(request, begun, held, opt_out, progress, now)
+            if request.share is None or awaited:
+                _require_none(folder, awaited)
+        if request.share is not None:
+            return Outcome(folder=folder, manifest=None)
+        return await _close(begun, progress, now)
+
+
+def _require_sensible(request: Request) -> None:
+    """Raise ``RequestError`` for what cannot be asked for together."""
+    if request.share is not None:
+        if request.executor != "local":
+            raise RequestError("--shard is one process; leave --executor away, or the --shard")
+        if request.scan_id is None or "-" in request.sources:
+            raise RequestError(
+                "--shard needs --scan-id and lists that are files: every share has to find the "
+                "same scan"
+            )
+    limits = request.config.politeness.connections, request.config.dns.in_flight
+    if (among := request.processes) > min(limits):
+        raise RequestError(
+            f"{among} processes cannot share [politeness] connections = {limits[0]} and [dns] "
+            f"in_flight = {limits[1]}; raise these, or take fewer processes"
+        )
 
 
 # --- which scan ----------------------------------------------------------------------------
@@ -177,7 +314,14 @@ def _existing(request: Request, archive: Archive, identity: str | None) -> ScanF
 
 def _new(request: Request, archive: Archive, identity: str | None) -> ScanFolder:
     scan_id = request.scan_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    return archive.create_scan(scan_id, identity=identity or f"standard input {scan_id}")
+    try:
+        return archive.create_scan(scan_id, identity=identity or f"standard input {scan_id}")
+    except StoreError:
+        # Shares that begin at the same moment: one of the others was first.
+        folder = _existing(request, archive, identity) if request.share else None
+        if folder is None:
+            raise
+        return folder
 
 
 # --- carrying it out -----------------------------------------------------------------------
@@ -188,7 +332,7 @@ def _begin(
     folder: ScanFolder,
     roots: tuple[str, bytes],
     checks: list[ResolverCheck],
-    now: Clock,
+    started_at: datetime,
 ) -> None:
     """Write down what the whole scan rests on, whatever the machine is like when it resumes."""
     name, pem = roots
@@ -196,9 +340,15 @@ def _begin(
     folder.write_file(TRUST_ROOTS, pem)
     folder.write_file(SUFFIXES, suffixes.data)
     folder.write_state(
-        "began",
+        BEGAN,
         {
-            "started_at": now().isoformat(),
+            "started_at": started_at.isoformat(),
+            "asked": {
+                "configuration": request.config.as_dict(),
+                "scope": request.scope,
+                **request.settings,
+            },
+            "least_shards": request.least_shards,  # when the list is read again, the same
             "seed": request.seed or hashlib.sha256(folder.scan_id.encode()).hexdigest()[:16],
             "trust_store": {"name": name, "sha256": hashlib.sha256(pem).hexdigest()},
             "resolver_checks": [asdict(check) for check in checks],
@@ -206,70 +356,123 @@ def _begin(
     )
 
 
-async def _carry_out(
-    request: Request, folder: ScanFolder, opt_out: OptOut, progress: Progress, now: Clock
-) -> Outcome:
-    began = folder.read_state("began")
-    work = FolderWork(folder, seed=began["seed"])
-    suffixes = Suffixes.load(folder.path / SUFFIXES)
-    pem = (folder.path / TRUST_ROOTS).read_bytes()
-    plan = planning(
-        request.config,
-        seed=began["seed"],
-        scope=request.scope,
-        sample_rate=request.sample_rate,
-        both_families=request.both_families,
-    )
-    await trio.to_thread.run_sync(_undo_damage, work, progress)
-    summary = await trio.to_thread.run_sync(
-        _read_list, request, folder, began["seed"], suffixes, progress
-    )
-    if summary.accepted > (room := machine.domains_within(folder.path)):
-        progress.say(
-            f"the disk of {folder.path} has room for about {room:,} domains, and the list has "
-            f"{summary.accepted:,}; a scan that stops for want of room goes on once there is more"
+def _prepare(
+    request: Request,
+    folder: ScanFolder,
+    roots: tuple[str, bytes],
+    checks: list[ResolverCheck],
+    progress: Progress,
+    started_at: datetime,
+) -> None:
+    """What comes before the first probe, in a thread: what is done once for all shares by one."""
+    with folder.turn(trio.from_thread.check_cancelled):
+        if folder.read_state(BEGAN) is None:
+            _begin(request, folder, roots, checks, started_at)
+        if request.share is None:
+            _undo_damage(folder, progress)
+        else:
+            _join(folder, request.share)
+        _read_list(request, folder, progress)
+
+
+def _join(folder: ScanFolder, share: Share) -> None:
+    """Become one of so many shares, and clear up what an earlier run of this one has left."""
+    shares = folder.read_state(SHARES)
+    if shares not in (None, share.of):
+        raise RequestError(
+            f"scan {folder.scan_id} is divided into {shares} shares; give --shard i/{shares}"
         )
-    if work.recall("passes") is None:
-        resumed = work.recall("probing") is not None
-        work.remember("probing", True)
-        config = within_descriptors(request.config, progress)
-        with progress:
-            async with open_context(
-                config, plan, work, opt_out, progress, roots=pem, resumed=resumed, now=now
-            ) as context:
-                await run_passes(context)
-                for sentence in context.health.sentences():
-                    progress.say(sentence)
-        work.remember("passes", "done")
-    progress.say("judging")
-    await trio.to_thread.run_sync(
-        judge_scan, work, plan, pem, suffixes.registrable, trio.from_thread.check_cancelled
+    folder.write_state(SHARES, share.of)
+    folder.recover(share.owns_unit)
+
+
+async def _observe(
+    request: Request,
+    begun: Begun,
+    held: Sequence[int],
+    opt_out: OptOut,
+    progress: Progress,
+    now: Clock,
+) -> list[str]:
+    """Run the passes; the units that have to be finished by others."""
+    work = _work(request, begun)
+    resumed = bool(begun.folder.read_states(PROBING))
+    work.remember(PROBING, True)
+    frame = Frame(config=begun.config, planning=begun.planning(), work=work, progress=progress)
+    with progress:
+        async with _open_executor(request, begun, frame, held, opt_out, resumed, now) as executor:
+            awaited = await run_passes(frame, executor)
+        for sentence in health.sentences(work.recall(health.STATE)):
+            progress.say(sentence)
+    return awaited
+
+
+def _work(request: Request, begun: Begun) -> FolderWork:
+    if request.share is None:
+        return FolderWork(begun.folder, seed=begun.seed, least_shards=request.least_shards)
+    return ShareWork(
+        begun.folder, request.share, seed=begun.seed, checkpoint=trio.from_thread.check_cancelled
     )
-    facts = _facts(request, folder, suffixes, began, summary, now)
-    sealed = await trio.to_thread.run_sync(seal, folder, facts)
-    return Outcome(folder=folder, manifest=sealed)
 
 
-def _undo_damage(work: FolderWork, progress: Progress) -> None:
+@asynccontextmanager
+async def _open_executor(
+    request: Request,
+    begun: Begun,
+    frame: Frame,
+    held: Sequence[int],
+    opt_out: OptOut,
+    resumed: bool,
+    now: Clock,
+) -> AsyncIterator[Executor]:
+    if request.executor == "processes":
+        async with open_processes(
+            frame,
+            begun.folder,
+            request.workers,
+            owns=request.owns,
+            roots=begun.roots,
+            resumed=resumed,
+            now=now,
+            # The lock is held as long as one of them works, whatever becomes of this process.
+            start=lambda setup: start_process(setup, held),
+        ) as processes:
+            yield processes
+        return
+    config = within_descriptors(divided(frame.config, request.processes), frame.progress)
+    async with open_context(
+        config,
+        frame.planning,
+        frame.work,
+        opt_out,
+        frame.progress,
+        roots=begun.roots,
+        resumed=resumed,
+        now=now,
+    ) as context:
+        yield Local(context, request.owns)
+
+
+def _undo_damage(folder: ScanFolder, progress: Progress) -> None:
     """Have asked again what an earlier run wrote and the disk has not kept."""
-    damages = damage.find(work.folder)
+    damages = damage.find(folder)
     if damages:
         for damaged in damages:
             progress.say(f"{damaged}; asking for them again")
-        damage.undo(work.folder, damages)
-        work.remember("passes", None)
+        damage.undo(folder, damages)
+        folder.write_state(PASSES, None)
 
 
-def _read_list(
-    request: Request, folder: ScanFolder, seed: str, suffixes: Suffixes, progress: Progress
-) -> lists.ListSummary:
+def _read_list(request: Request, folder: ScanFolder, progress: Progress) -> None:
+    began = folder.read_state(BEGAN)
     try:
         summary = lists.ingest(
             request.sources,
             folder,
             scan_id=folder.scan_id,
-            seed=seed,
-            suffixes=suffixes,
+            seed=began["seed"],
+            suffixes=Suffixes.load(folder.path / SUFFIXES),
+            least_shards=began["least_shards"],
             stdin=sys.stdin.buffer,
             checkpoint=trio.from_thread.check_cancelled,
         )
@@ -284,7 +487,11 @@ def _read_list(
     )
     for reason, count in summary.rejected.items():
         progress.say(f"  {reason}: {count:,}, such as {summary.examples[reason][0]}")
-    return summary
+    if summary.accepted > (room := machine.domains_within(folder.path)):
+        progress.say(
+            f"the disk of {folder.path} has room for about {room:,} domains, and the list has "
+            f"{summary.accepted:,}; a scan that stops for want of room goes on once there is more"
+        )
 
 
 @asynccontextmanager
@@ -323,49 +530,3 @@ async def _stoppable(progress: Progress) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
     if stopped and not ended:
         raise Interrupted(stopped[0])
-
-
-# --- the manifest --------------------------------------------------------------------------
-
-
-def _facts(
-    request: Request,
-    folder: ScanFolder,
-    suffixes: Suffixes,
-    began: Mapping[str, Any],
-    summary: lists.ListSummary,
-    now: Clock,
-) -> Facts:
-    purges = folder.read_state(purge.STATE)
-    return Facts(
-        scan_id=folder.scan_id,
-        started_at=datetime.fromisoformat(began["started_at"]),
-        ended_at=now(),
-        software_version=__version__,
-        configuration=request.config.as_dict(),
-        scope=str(request.scope),
-        list=summary.as_dict(),
-        seed=began["seed"],
-        resolvers=request.config.dns.resolvers,
-        resolver_health=folder.read_state(health.STATE) or (),
-        vantage={
-            "name": request.config.vantage.name,
-            "resolver_checks": began["resolver_checks"],
-            "outages": folder.read_state(canary.STATE) or [],
-        },
-        public_suffix_list=suffixes.version,
-        trust_store=began["trust_store"],
-        openssl=openssl_versions(),
-        rules_version=RULES_VERSION,
-        more={
-            **request.settings,
-            "closed_world": request.config.closed_world,
-            **({purge.STATE: purges} if purges else {}),
-        },
-    )
-
-
-def openssl_versions() -> dict[str, str]:
-    """The OpenSSL that measured and the one that judged: one library at the time of a scan."""
-    version = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
-    return {"measuring": version, "judging": version, "python": sys.version.split()[0]}

@@ -20,7 +20,6 @@ from crawler.net.smtp import MailClient
 from crawler.politeness.gate import Gate
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
-from crawler.scan import canary
 from crawler.scan.canary import Canaries, Greeter
 from crawler.scan.context import Clock, Context, utc_now
 from crawler.scan.health import Health
@@ -78,8 +77,12 @@ async def open_context(
     roots: bytes,
     resumed: bool = False,
     now: Clock = utc_now,
+    watch: bool = True,
 ) -> AsyncIterator[Context]:
-    """Everything the passes share, while the block runs.  *roots* are the trust anchors, PEM."""
+    """Everything the passes share, while the block runs.  *roots* are the trust anchors, PEM.
+
+    *watch*: greet canaries; else somebody has to tell the context's ``canaries`` what they say.
+    """
     rng = random.Random(planning.seed)  # noqa: S311 - retry jitter; ids and ports are the resolver's
     async with open_resolver(
         config.dns, cname_hops=config.limits.cname_hops, rng=rng, clock=now
@@ -124,9 +127,11 @@ async def open_context(
         )
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(canaries.run)
+                if watch:
+                    nursery.start_soon(canaries.run)
                 yield context
                 nursery.cancel_scope.cancel()
         finally:
             health.keep()
-            work.remember(canary.STATE, [*(work.recall(canary.STATE) or ()), *canaries.outages])
+            if watch:
+                canaries.keep(work)

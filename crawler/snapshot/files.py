@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,8 +74,11 @@ def place(temporary: Path, target: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace *path* by *data*: afterwards it holds the old content or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Replace *path* by *data*: afterwards it holds the old content or the new, never a part.
+
+    Several may do so at once, in other threads or on other machines; one of them is the last.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     with disk_errors(path):
         try:
             flush(temporary, data)

@@ -9,6 +9,7 @@ targets are not contacted again.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,9 @@ _SHARD_OF_PART: Final = re.compile(r"part-.*?(\d{5})(?:-c\d+)?\.parquet")
 _BY_DOMAIN: Final = (Domain, TxtLookup, MxLookup)
 """Tables whose parts are divided by the hash of the domain, all in the same way."""
 
+_SHARDED_AS: Final = {"policies": "destinations", "mail": "destinations"}
+"""Passes whose shards are of destinations."""
+
 Key = tuple[str, str]
 
 _RECORDED: Final[Mapping[type[Any], str]] = {
@@ -61,11 +65,15 @@ _KEY_OF: Final[Mapping[type[Any], Callable[[Any], Key]]] = {
 
 
 class FolderWork:
-    """The ``Work`` of a scan folder.  Methods may be called from worker threads."""
+    """The ``Work`` of a scan folder.  Methods may be called from worker threads.
 
-    def __init__(self, folder: ScanFolder, *, seed: str) -> None:
+    *least_shards*: into how many shards a pass is divided at the least, if it has so many targets.
+    """
+
+    def __init__(self, folder: ScanFolder, *, seed: str, least_shards: int = 1) -> None:
         self.folder = folder
         self._seed = seed
+        self._least_shards = least_shards
         self._next_part: dict[str, int] = {}
 
     @property
@@ -75,10 +83,14 @@ class FolderWork:
 
     def connect(self, domain_shard: int | None = None) -> Connection:
         """Views over the parts that stand; of one shard of the domains, or of all."""
-        connection = duck.connect(spill=files.make_folder(self.folder.work / "spill"))
+        connection = duck.connect(spill=self._spill())
         sources = {cls: self._parts(cls, domain_shard) for cls in VIEWED}
         open_views(connection, sources, seed=self._seed)
         return connection
+
+    def _spill(self) -> Path:
+        """A folder of one connection's own, made when it spills: several processes may do so."""
+        return files.make_folder(self.folder.work / "spill") / secrets.token_hex(8)
 
     def _parts(self, cls: type[Any], domain_shard: int | None) -> list[Path]:
         paths = self.folder.parts(cls)
@@ -119,8 +131,7 @@ class FolderWork:
         with self.connect() as connection:
             make(connection).create("planned")
             (total,) = connection.sql("SELECT count(*) FROM planned").fetchall()[0]
-            shards = self.recall(f"{pass_name}-shards") or self._shards(pass_name, total)
-            self.remember(f"{pass_name}-shards", shards)
+            shards = self._shards(connection, pass_name, total)
             connection.execute(
                 "CREATE TEMP TABLE shares AS SELECT * EXCLUDE (shard_key), "
                 f"shard_of(shard_key, {shards}) AS shard FROM planned ORDER BY shard"
@@ -135,9 +146,23 @@ class FolderWork:
                     ).to_arrow_table(),
                 )
 
-    def _shards(self, pass_name: str, targets: int) -> int:
-        """Of the names pass the list has decided; of another its first round decides."""
-        return len(self.domain_shards()) if pass_name == "names" else shard_count(targets)
+    def _shards(self, connection: Connection, pass_name: str, targets: int) -> int:
+        """Of the names pass the list has decided; of another its first round decides.
+
+        Passes by destination have as many as each other, whichever is planned first: then the
+        same shard of each has the same destinations.
+        """
+        if pass_name == "names":
+            return len(self.domain_shards())
+        state = f"{_SHARDED_AS.get(pass_name, pass_name)}-shards"
+        shards: int | None = self.folder.read_state(state)
+        if shards is None:
+            if pass_name in _SHARDED_AS:
+                query = "SELECT count(*) FROM latest_address_lookups"
+                (targets,) = connection.sql(query).fetchall()[0]
+            shards = shard_count(targets, least=self._least_shards)
+            self.folder.write_state(state, shards)
+        return shards
 
     def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:
         """The targets of one shard of a step, without those whose rows are committed."""
@@ -154,7 +179,7 @@ class FolderWork:
         units = self._parts_of(unit)
         if not units:
             return {}
-        with duck.connect(spill=files.make_folder(self.folder.work / "spill")) as connection:
+        with duck.connect(spill=self._spill()) as connection:
             for cls in ATTEMPTED:
                 paths = [self.folder.part_path(cls, u) for u in units]
                 duck.view(connection, cls, [path for path in paths if path.is_file()])

@@ -105,6 +105,7 @@ def ingest(
     suffixes: Suffixes,
     list_name: str | None = None,
     shard_size: int = SHARD_SIZE,
+    least_shards: int = 1,
     stdin: IO[bytes] | None = None,
     memory_limit: str = "128MB",
     threads: int = 2,
@@ -139,7 +140,7 @@ def ingest(
                         staging.take(list_.name, _entries(list_, scratch))
                 if staging.staged == 0:
                     raise _nothing_accepted(lists, staging.rejected)
-                shards = shard_count(staging.count_distinct(), shard_size)
+                shards = shard_count(staging.count_distinct(), shard_size, least=least_shards)
                 rows = _write_shards(connection, staging, folder, scan_id, str(seed), shards)
             summary = _summary(lists, staging, rows)
     finally:

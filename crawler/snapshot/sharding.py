@@ -25,9 +25,16 @@ SQL_MACROS: Final = (
 )
 
 
-def shard_count(targets: int, size: int = SHARD_SIZE) -> int:
-    """How many shards *targets* targets are divided into: about *size* each, at least 1."""
-    return min(max(1, -(-targets // size)), MAX_SHARDS)
+SHARDS_PER_WORKER: Final = 8
+"""Where several processes share the work, so that their parts come out alike."""
+
+
+def shard_count(targets: int, size: int = SHARD_SIZE, *, least: int = 1) -> int:
+    """How many shards *targets* targets are divided into: about *size* each, at least 1.
+
+    At least *least* if there is a target for each.
+    """
+    return min(max(1, -(-targets // size), min(least, targets)), MAX_SHARDS)
 
 
 def shard_of(name: str, shards: int) -> int:

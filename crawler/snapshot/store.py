@@ -17,8 +17,9 @@ leaves behind without a marker is removed by ``recover`` before the next run ask
 do so by ``exchange``.
 
 A scan is run by one process that holds it whole (``lock()``), or by several that each hold a
-share of it (``lock("1-of-4")``).  The lock is ``flock``: the kernel drops it when its process
-dies, so no stale lock can exist.
+share of it (``lock("1-of-4")``) and do one after the other what is done once for all
+(``turn()``).  The lock is ``flock``: the kernel drops it when its process dies, and every child
+that was given it, so no stale lock can exist.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +44,9 @@ from crawler.snapshot.parts import Part, Rows
 Row = TypeVar("Row")
 
 _UNIT: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+TURN_CHECKED_EVERY: Final = 0.2
+"""Seconds.  A wait that cannot be cut short would outlive its own process's orders to stop."""
+
 _SCAN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -73,11 +79,12 @@ class ScanFolder:
     # --- the lock
 
     @contextmanager
-    def lock(self, share: str | None = None) -> Iterator[None]:
+    def lock(self, share: str | None = None) -> Iterator[tuple[int, ...]]:
         """Hold the scan, or only the share named, while the block runs.
 
         Holding it whole also clears what an earlier crash left behind; a share calls ``recover``
-        for its own units.  Raises ``LockedError`` when another process holds the scan or the share.
+        for its own units.  Yields the descriptors that hold it: a child that inherits them holds it
+        as well.  Raises ``LockedError`` when another process holds the scan or the share.
         """
         names = [("lock", fcntl.LOCK_EX)] if share is None else [
             ("lock", fcntl.LOCK_SH), (f"lock-{share}", fcntl.LOCK_EX),
@@ -91,13 +98,31 @@ class ScanFolder:
                 for temporary in self.path.glob(".*.tmp"):
                     temporary.unlink()
             try:
-                yield
+                yield tuple(held)
             finally:
                 if share is None and self.sealed and self.work.is_dir():
                     shutil.rmtree(self.work)
         finally:
             for descriptor in reversed(held):
                 os.close(descriptor)
+
+    @contextmanager
+    def turn(self, checkpoint: Callable[[], object]) -> Iterator[None]:
+        """Wait until no other holder of a share is in such a block, and run it.
+
+        *checkpoint* is called while waiting, and may raise.
+        """
+        while True:
+            checkpoint()
+            try:
+                held = self._flock(self.work / "lock-turn", fcntl.LOCK_EX)
+                break
+            except LockedError:
+                time.sleep(TURN_CHECKED_EVERY)
+        try:
+            yield
+        finally:
+            os.close(held)
 
     def _flock(self, path: Path, kind: int) -> int:
         while True:
@@ -249,6 +274,11 @@ class ScanFolder:
         path = self.state(name)
         return json.loads(path.read_text()) if path.is_file() else None
 
+    def read_states(self, name: str) -> list[Any]:
+        """The values kept under a name: for the scan, and by each holder of a share."""
+        paths = [self.state(name), *sorted(self.work.glob(f"{name}-*-of-*.json"))]
+        return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
     def _write_json(self, path: Path, value: Any) -> None:
         files.make_folder(path.parent)
         files.write(path, json.dumps(value, sort_keys=True).encode())
@@ -330,9 +360,7 @@ class Archive:
             )
         folder = self._folder(scan_id)
         # Begun beside its place, so that no crash leaves a scan that does not know what it is of.
-        begun = ScanFolder(self.path / f".scan={scan_id}")
-        if begun.path.is_dir():
-            shutil.rmtree(begun.path)
+        begun = ScanFolder(self.path / f".scan={scan_id}.{secrets.token_hex(4)}")
         try:
             begun.write_state("identity", identity)
             files.place(begun.path, folder.path)

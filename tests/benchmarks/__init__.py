@@ -9,7 +9,7 @@ check the arithmetic, the readers and the servers::
     parts         the table of parts: work, servers, clients
     world         the load world as files, and what has to run for a part
       servers     NSD with the load world, unbound in front of it
-      hosts       nginx as Policy Hosts and MX hosts; tarpits, which tarpit plays
+      hosts       nginx as Policy Hosts and MX hosts; tarpits, which tarpit plays; delays before them
       chains      certificate chains to be judged
     workload      the work, as the files that the clients read
     clients       what a client is: command, and how to read what it prints

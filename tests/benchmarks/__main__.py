@@ -47,7 +47,8 @@ def _run(world: World, part: Part, client: Client, number: int) -> Sample:
     size = min(there, part.most, world.domains // part.of_domains, client.at_most or part.most)
     # A slow client is asked once: its start is a small share without that.
     workload = Workload(setting.lists, size, 1 if client.at_most else part.repeat)
-    task = Task(setting.server, workload, world.new_folder(), world.https_port, world.smtp_port)
+    ports = setting.ports or (world.https_port, world.smtp_port)
+    task = Task(setting.server, workload, world.new_folder(), *ports)
     commands = client.commands(task)  # writes its files, which is not part of its costs
     with setting.running:
         runs = [

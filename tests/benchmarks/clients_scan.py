@@ -84,11 +84,40 @@ TARPITS = (
     ),
 )
 
+FEW = ("--mail", "--at-once", "1000", "--files", "96")
+"""The scan may have many connections, and a process so few open files that it has 24 of them at
+once: waiting for answers is what takes the time, and not the machine."""
+
+EXECUTORS = (
+    Client(
+        name="local",
+        what="the mail pass of a scan; a process may have 96 files open",
+        commands=_scanning("ours_scan", *FEW),
+        read=read_json,
+    ),
+    Client(
+        name="processes",
+        what="the same by two workers; the CPU includes the passes before it and the start",
+        commands=_scanning("ours_scan", *FEW, "--workers", "2"),
+        read=read_json,
+    ),
+)
+
 OURS_SCAN = Client(
     name="ours-scan",
     what="list to sealed Parquet with every pass and verdict, --scope all",
     commands=_scanning("ours_scan"),
     read=read_json,
+)
+
+SCAN_ALL = (
+    OURS_SCAN,
+    Client(
+        name="ours-processes",
+        what="the same by two workers, the CPU of all three processes",
+        commands=_scanning("ours_scan", "--workers", "2"),
+        read=read_json,
+    ),
 )
 
 SCAN = (

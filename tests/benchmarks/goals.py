@@ -91,6 +91,8 @@ GOALS = (
     Goal("tarpits", "ours-tarpits", "ours-alone", RATE, 0.9),
     Goal("tarpits", "ours-tarpits", None, MEMORY, 477),  # 500 MB
     Goal("scan", "ours-scan", "checkdmarc", CPU, 1 / 70),
+    Goal("executors", "processes", "local", RATE, 1.7),
+    Goal("scan-all", "ours-processes", "ours-scan", CPU, 1.10),
     Goal("scan-all", "ours-scan", None, CPU, 150),
     Goal("scan-all", "ours-scan", None, MEMORY, 300),
 )

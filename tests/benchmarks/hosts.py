@@ -11,8 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmarks import tarpit
+from tests.benchmarks import delays, tarpit
 from tests.benchmarks.servers import Endpoint, which
+from tests.benchmarks.workload import read_hosts
 from tests.interop.world import Server
 
 _FILES = 16_000
@@ -71,6 +72,27 @@ class Tarpits(Server):
         # By its path, for it runs in a folder of its own.
         argv = (sys.executable, tarpit.__file__, str(port), str(count))
         super().__init__("tarpits", argv, folder=folder, listens=[(hosts[-1][0], port)])
+
+
+class Delays(Server):
+    """Stands before the hosts of *world*: every answer takes 50 ms.
+
+    *https* and *smtp* are each the port in front and the port behind.
+    """
+
+    def __init__(
+        self, folder: Path, world: Path, https: tuple[int, int], smtp: tuple[int, int]
+    ) -> None:
+        folder.mkdir()
+        lists = {"policy_hosts": https, "mx_hosts": smtp}
+        words = [
+            word
+            for name, (front, back) in lists.items()
+            for word in (f"{front}:{back}", str(world / f"{name}.csv"))
+        ]
+        last = [(read_hosts(world / f"{name}.csv")[-1][0], lists[name][0]) for name in lists]
+        argv = (sys.executable, delays.__file__, *words)
+        super().__init__("delays", argv, folder=folder, listens=last)
 
 
 def lacking() -> str | None:

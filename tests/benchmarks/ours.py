@@ -78,10 +78,11 @@ async def names_pass(arguments: argparse.Namespace) -> dict[str, Any]:
     # Here, because the DNS client alone should not be charged for importing them.
     from crawler.config import Config, Retry
     from crawler.politeness.opt_out import OptOut
+    from crawler.scan.executor import Local
     from crawler.scan.passes import NAMES
     from crawler.scan.planning import planning
     from crawler.scan.progress import Progress
-    from crawler.scan.rounds import _run_pass  # one pass alone: nothing public runs that
+    from crawler.scan.rounds import run_passes
     from crawler.scan.session import open_context, trust_roots
     from crawler.snapshot import lists
     from crawler.snapshot.folder import FolderWork
@@ -107,7 +108,7 @@ async def names_pass(arguments: argparse.Namespace) -> dict[str, Any]:
             async with open_context(
                 config, plan, work, OptOut(None), progress, roots=trust_roots(config)[1]
             ) as context:
-                await _run_pass(context, NAMES)
+                await run_passes(context, Local(context, lambda pass_, _: pass_ is NAMES))
                 resolvers = [asdict(stats) for stats in context.resolver.stats()]
                 warnings = context.resolver.warnings()
         with stages.stage("seal"):

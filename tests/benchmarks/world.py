@@ -14,7 +14,7 @@ from pathlib import Path
 from crawler.lab import load, load_hosts
 from crawler.lab.load_pki import KeyKind
 from tests.benchmarks import chains
-from tests.benchmarks.hosts import MailHosts, PolicyHosts, Tarpits
+from tests.benchmarks.hosts import Delays, MailHosts, PolicyHosts, Tarpits
 from tests.benchmarks.servers import ColdUnbound, Endpoint, LoadNsd
 from tests.benchmarks.workload import read_hosts
 from tests.interop.world import free_port
@@ -36,6 +36,8 @@ class Setting:
     """Whom to ask; where there is a list of hosts, the first of them."""
     running: AbstractContextManager[object] = nullcontext()
     """The servers, not yet started, beside the name server that runs all the time."""
+    ports: tuple[int, int] | None = None
+    """Where Policy Hosts and MX hosts are to be found, when it is not where they always listen."""
 
 
 class World:
@@ -149,6 +151,19 @@ def whole_world(world: World) -> Setting:
     """A cold unbound before the name server, every Policy Host and every MX host."""
     parts = [serve(world) for serve in (cold_resolver, policy_hosts, mail_hosts)]
     return Setting(world.zone, parts[0].server, _together(part.running for part in parts))
+
+
+def slow_world(world: World) -> Setting:
+    """The whole world, whose hosts take 50 ms for each answer."""
+    setting, ports = whole_world(world), (free_port(), free_port())
+    slow = Delays(
+        world.new_folder() / "delays",
+        world.hosts("p256"),
+        https=(ports[0], world.https_port),
+        smtp=(ports[1], world.smtp_port),
+    )
+    running = _together((setting.running, slow))
+    return Setting(setting.lists, setting.server, running, ports)
 
 
 @contextmanager

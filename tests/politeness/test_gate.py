@@ -416,3 +416,43 @@ async def test_l1_l2_l3_l4_as_real_servers_log_it() -> None:
         assert server.most_at_once <= 3
     together = [visit for server in servers[:3] for visit in server.visits]
     assert most_at_once(together) <= 3
+
+
+# What is allowed changes while conversations are under way.
+
+
+async def test_fewer_connections_are_allowed_as_soon_as_enough_have_ended() -> None:
+    """Ten conversations of 10 s each: four at once, from then on two, and at last five."""
+    gate = Gate(config(connections=4), OptOut(None), NOBODY)
+    log = Log(gate)
+    crowded: list[bool] = []
+    async with trio.open_nursery() as nursery:
+        for n in range(20):
+            nursery.start_soon(partial(log.contact, f"8.8.{n}.1", lasting=10))
+        await trio.sleep(5)
+        gate.limit(config(connections=2).politeness)
+        crowded.append(gate.crowded)
+        await trio.sleep(6)
+        crowded.append(gate.crowded)
+        await trio.sleep(14)
+        gate.limit(config(connections=5).politeness)
+    opened = [visit.opened for visit in log.everything]
+    began = min(opened)
+    together = [
+        sum(v.opened <= began + at < (v.closed or 0) for v in log.everything)
+        for at in (1, 9, 12, 22, 26)
+    ]
+    assert together == [4, 4, 2, 2, 5]
+    assert crowded == [True, False]
+
+
+async def test_another_rate_holds_from_the_next_start() -> None:
+    gate = Gate(config(connections_per_second=1), OptOut(None), NOBODY)
+    log = Log(gate)
+    for n in range(3):
+        await log.contact(f"8.8.{n}.1")
+    gate.limit(config(connections_per_second=0.25).politeness)
+    for n in range(3, 6):
+        await log.contact(f"8.8.{n}.1")
+    opened = sorted(visit.opened for visit in log.everything)
+    assert [round(b - a) for a, b in pairwise(opened)] == [1, 1, 1, 4, 4]

@@ -204,3 +204,21 @@ def test_what_was_sent_before_a_cut_does_not_cut_again() -> None:
     for _ in range(300):
         rate.troubled(2.9, 3.1)
     assert rate.current == fallen < 1000
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_another_limit_holds_at_once(factor: float) -> None:
+    simulation = Simulation(rate=QueryRate(1000.0))
+    simulation.run(2)
+    before = len(simulation.sent)
+    simulation.rate.limit(1000.0 * factor)
+    simulation.run(2)
+    assert len(simulation.sent) - before == pytest.approx(2000 * factor, rel=0.03)
+
+
+def test_a_resolver_in_trouble_keeps_its_share_of_another_limit() -> None:
+    simulation = Simulation(rate=QueryRate(1000.0), accepts=lambda _now: False)
+    simulation.run(5)
+    cut = simulation.rate.current
+    simulation.rate.limit(500.0)
+    assert simulation.rate.current == pytest.approx(cut / 2)

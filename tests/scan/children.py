@@ -84,9 +84,12 @@ class LabProcess:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
-    def signal(self, scan: subprocess.Popen[str], *numbers: int, query: int) -> None:
-        """Send the signals to *scan* at the query of that number."""
-        self._ask({"pid": scan.pid, "signals": numbers, "query": query})
+    def signal(
+        self, scan: subprocess.Popen[str], *numbers: int, query: int, group: bool = False
+    ) -> None:
+        """Send the signals to *scan*, or its process group, at the query of that number."""
+        pid = -scan.pid if group else scan.pid
+        self._ask({"pid": pid, "signals": numbers, "query": query})
 
     def visits(self) -> Counter[str]:
         """Connections by service, address and name, since this was asked last."""
@@ -99,10 +102,16 @@ class LabProcess:
         return [sys.executable, *through, "scan", str(self.list), *options]
 
     def scan(
-        self, archive: Path, *, through: Sequence[str] = ("-m", "crawler"), **more: Any
+        self,
+        archive: Path,
+        *,
+        through: Sequence[str] = ("-m", "crawler"),
+        options: Sequence[str] = (),
+        **more: Any,
     ) -> subprocess.Popen[str]:
         """Begin, or go on with, the scan."""
-        return subprocess.Popen(self.command(archive, through), **{**SURROUNDINGS, **more})
+        command = [*self.command(archive, through), *options]
+        return subprocess.Popen(command, **{**SURROUNDINGS, **more})
 
     def finish(self, archive: Path, **more: Any) -> str:
         """Go on with the scan to its end; what it said."""

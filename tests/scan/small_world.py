@@ -33,6 +33,7 @@ from crawler.records import (
     TlsaLookup,
     TxtLookup,
 )
+from crawler.scan.executor import Local
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
@@ -291,7 +292,7 @@ async def observe(
         resumed=resumed,
         now=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
     ) as context:
-        await run_passes(context)
+        await run_passes(context, Local(context))
     return work
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from crawler.net.resolver import ResolverStats
-from crawler.scan.health import Health
+from crawler.scan.health import Health, sentences
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.store import Archive
 
@@ -29,7 +29,7 @@ def test_runs_of_one_scan_add_up(tmp_path: Path) -> None:
     }
     assert rows["a:53"]["timeouts"] == 2
     assert rows["a:53"]["rate"] == 100.0
-    assert health.sentences()[0] == (
+    assert sentences(health.totals())[0] == (
         "resolver a:53: 15 queries, 13 settled, 2 unanswered, 0 SERVFAIL, 0 refused"
     )
 

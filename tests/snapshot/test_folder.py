@@ -194,7 +194,7 @@ def test_rows_of_one_shard_of_the_domains_are_seen_alone(work: FolderWork) -> No
 
 
 def test_a_later_round_keeps_the_shards_of_the_first(work: FolderWork) -> None:
-    work.remember("mail-shards", 64)
+    work.remember("destinations-shards", 64)
     targets = [MailTarget(host="mx.example", address=f"192.0.{n}.1") for n in range(40)]
 
     def make(connection: plan.Connection) -> plan.Relation:
@@ -207,6 +207,7 @@ def test_a_later_round_keeps_the_shards_of_the_first(work: FolderWork) -> None:
     first = work.plan("mail-r0", MailTarget, make)
     second = work.plan("mail-r1", MailTarget, make)
     assert first == second
+    assert work.plan("policies-r0", MailTarget, make) == first  # the same destinations
     assert len(first) > 1
     assert sum(len(work.targets("mail-r1", s, MailTarget)) for s in second) == 40
 

@@ -42,3 +42,13 @@ def test_names_spread_evenly() -> None:
 )
 def test_about_fifty_thousand_targets_make_a_shard(targets: int, shards: int) -> None:
     assert shards == shard_count(targets)
+
+
+@pytest.mark.parametrize(
+    ("targets", "least", "shards"),
+    [(0, 8, 1), (3, 8, 3), (100, 8, 8), (1_000_000, 8, 20), (10**9, 8, MAX_SHARDS)],
+)
+def test_everybody_has_a_shard_where_there_is_a_target_for_each(
+    targets: int, least: int, shards: int
+) -> None:
+    assert shard_count(targets, least=least) == shards

@@ -314,3 +314,43 @@ def test_a_sealed_scan_lists_its_parts_by_its_manifest(folder: ScanFolder) -> No
         seal(folder, facts())
     (folder.table_dir(Certificate) / "part-stray.parquet").write_bytes(b"")
     assert parts.read_all(folder.parts(Certificate), Certificate) == [certificate(1)]
+
+
+# --- shares
+
+
+def test_turns_are_taken_one_after_the_other(folder: ScanFolder) -> None:
+    waited: list[int] = []
+
+    class Enough(Exception):
+        pass
+
+    def checkpoint() -> None:
+        waited.append(1)
+        if len(waited) > 2:
+            raise Enough
+
+    other = ScanFolder(folder.path)
+    with folder.turn(lambda: None), pytest.raises(Enough), other.turn(checkpoint):
+        pass
+    with other.turn(lambda: None):
+        pass
+
+
+def test_states_of_all_shares_are_read_together(folder: ScanFolder) -> None:
+    assert folder.read_states("health") == []
+    for name, value in (("health", 1), ("health-0-of-2", 2), ("health-1-of-2", 3), ("healthy", 4)):
+        folder.write_state(name, value)
+    assert folder.read_states("health") == [1, 2, 3]
+
+
+def test_a_child_that_has_the_lock_s_descriptors_holds_it(folder: ScanFolder) -> None:
+    with folder.lock() as held:
+        child = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=held
+        )
+    with pytest.raises(LockedError), folder.lock():
+        pass
+    child.communicate(b"\n")
+    with folder.lock():
+        pass
