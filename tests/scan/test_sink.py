@@ -42,6 +42,17 @@ async def test_rows_are_committed_when_the_block_ends(work: MemoryWork) -> None:
     assert [r.domain for r in work.rows[TxtLookup]] == ["a.example"]
 
 
+async def test_every_row_says_from_where_it_was_observed(work: MemoryWork) -> None:
+    """Plain rows and instances; a certificate is the same from everywhere."""
+    async with open_sink(work, "unit", vantage="Vienna") as open_:
+        open_.emit(rows.session("mx.example", "192.0.2.1"), ders=[b"not a certificate"])
+        open_.emit_plain(TxtLookup, [_plain("a.example")])
+        open_.emit(rows.txt("b.example"))
+    assert [r.vantage for r in work.rows[TxtLookup]] == ["Vienna"] * 2
+    assert [r.vantage for r in work.rows[StarttlsSession]] == ["Vienna"]
+    assert len(work.rows[Certificate]) == 1
+
+
 async def test_rows_are_committed_while_the_block_goes_on(work: MemoryWork) -> None:
     async with open_sink(work, "unit") as open_:
         open_.emit(rows.txt("a.example"))
