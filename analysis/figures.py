@@ -338,13 +338,13 @@ def answer(archive: Archive, figure: Figure, scan_id: str, words: Words) -> Answ
 
 
 def trend(archive: Archive) -> Answer | None:
-    """Adoption and health over the scans, when there are several."""
-    if len(archive.scans) < 2:
+    """Adoption and health over the scans of one vantage, when there are several."""
+    if len(archive.series) < 2:
         return None
     question = find("summary")
     result = question.ask(archive)
     rows = result.records()
-    days = {scan.scan_id: scan.day for scan in archive.scans}
+    days = {scan.scan_id: scan.day for scan in archive.series}
     measured = {(row["scan_id"], row["measure"]): row for row in rows}
     points = [
         Point(

@@ -71,14 +71,14 @@ def build_report(archive: Archive, out: Path) -> Path:
 
 
 def _story(archive: Archive) -> story.Story:
-    """The first screen, from the newest scan and the one before it."""
+    """The first screen, from the newest scan and the one before it from the same vantage."""
     summary = find("summary").ask(archive).records()
     components = find("components").ask(archive).records()
 
     def of(rows: Sequence[Row], back: int) -> list[Row]:
-        if back > len(archive.scans):
+        if back > len(archive.series):
             return []
-        return [row for row in rows if row["scan_id"] == archive.scans[-back].scan_id]
+        return [row for row in rows if row["scan_id"] == archive.series[-back].scan_id]
 
     return story.of(of(summary, 1), of(components, 1), of(summary, 2))
 

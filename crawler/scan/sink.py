@@ -137,9 +137,7 @@ def _certificate(scan_id: str, sha256: str, der: bytes) -> Certificate:
 
 
 @asynccontextmanager
-async def open_sink(
-    work: Work, unit: str, *, vantage: str | None = None
-) -> AsyncIterator[Sink]:
+async def open_sink(work: Work, unit: str, *, vantage: str | None = None) -> AsyncIterator[Sink]:
     """A sink that commits at checkpoints, and what remains when the block ends or is cancelled."""
     sink = Sink(work, unit, vantage)
     try:
