@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from analysis.archive import Archive, NotAnArchive, open_archive
 from analysis.catalogue import find
 from analysis.cli import main
+from analysis.figures import OF_SEVERAL_VANTAGES, Figure, Words, answer
 from tests.analysis.asking import counts
 from tests.analysis.vantage_fixture import TARGETS, Made, write_campaign, write_empty
 
@@ -131,6 +132,13 @@ def test_together(archive: Archive) -> None:
     assert mail["Tokyo", "unmeasured"] == size("mail-blocked", "portless")
     assert mail["together", "pass"] == WITH_RECORD + size("near")  # at two addresses
     assert ("together", "unmeasured") not in mail
+
+
+@pytest.mark.parametrize("figure", OF_SEVERAL_VANTAGES, ids=lambda figure: figure.name)
+def test_the_page_draws_it(archive: Archive, figure: Figure) -> None:
+    drawn = answer(archive, figure, NEWEST, Words(archive))
+    assert drawn.drawing is not None
+    assert drawn.note == ""
 
 
 def test_one_vantage_alone_is_compared_with_nobody(campaign: Path) -> None:
