@@ -116,6 +116,10 @@ async def carry_out(arguments: argparse.Namespace) -> dict[str, Any]:
         **watched.stages.total(),
         "stages": watched.stages.spent,
         "rows": {name: table.rows for name, table in outcome.manifest.tables.items()},
+        "octets": {
+            name: sum(part.size for part in table.parts)
+            for name, table in outcome.manifest.tables.items()
+        },
         "statuses": {table: dict(statuses) for table, statuses in found.items()},
     }
 
