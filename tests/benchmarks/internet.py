@@ -334,7 +334,7 @@ Measured: {rates}.
 Octets a row on disk, of a scan of the load world: {per_row}.
 
 Published: A25 is Ashiq, Fiebig and Chung, IMC 2025 (adoption, policy hosters); AS24 is Ashiq et al.,
-USENIX Security 2024 (1.89 million addresses of MX hosts of 176 million domains); S23 is Schaumann,
+USENIX Security 2024 (1.89 million mail servers, which we take for addresses, of 176 million domains); S23 is Schaumann,
 *Who reads your email?*, 2023 (30 million MX hosts of 81 million gTLD domains with MX, 98 % of which
 serve one domain; operators' shares); DP26 is DomainsProject, *Who runs the world's email*, 2026 (151
 of 391 million domains have MX).

@@ -150,17 +150,17 @@ def simulate(shards: Sequence[Shard], limits: Limits) -> Course:
 def zipf(total: float, places: int, exponent: float) -> Iterator[float]:
     """*total* divided over *places*, the k-th getting 1 / k ** *exponent* of the first's part."""
     first = total / _harmonic(places, exponent)
-    return (first / k**exponent for k in range(1, places + 1))
+    return (float(first / k**exponent) for k in range(1, places + 1))
 
 
 def _harmonic(n: int, exponent: float) -> float:
     """The sum of 1 / k ** *exponent*, the far part of it by the integral."""
     near = min(n, 1000)
-    total = sum(1 / k**exponent for k in range(1, near + 1))
+    total = float(sum(1 / k**exponent for k in range(1, near + 1)))
     low, high = near + 0.5, n + 0.5
     if exponent == 1:
         return total + log(high / low)
-    return total + (high ** (1 - exponent) - low ** (1 - exponent)) / (1 - exponent)
+    return total + float(high ** (1 - exponent) - low ** (1 - exponent)) / (1 - exponent)
 
 
 def heavy_destinations(
