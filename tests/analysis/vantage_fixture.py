@@ -30,6 +30,8 @@ class Sight:
     policy: str = "valid"
     mode: str | None = "enforce"
     body: str | None = "the policy"
+    over_ipv6: str | None = None
+    """The policy at another address, when that was asked too."""
     policy_blame: Blame | None = None
     mail: str = "pass"
     """Of its only MX host."""
@@ -40,6 +42,7 @@ class Sight:
 
 
 FINE = Sight()
+BOTH = replace(FINE, over_ipv6="another policy")
 ABSENT = replace(
     FINE, record="absent", id=None, policy="not-fetched", mode=None, body=None, sender="absent"
 )
@@ -54,7 +57,9 @@ VANTAGES = ("Boston", "Tokyo", "Vienna")
 
 TARGETS: tuple[tuple[str, int, tuple[Sight, Sight, Sight]], ...] = (
     # name, how many, what Boston, Tokyo and Vienna see
-    ("same", 5, (FINE, FINE, FINE)),
+    ("same", 4, (FINE, FINE, FINE)),
+    # A host whose two addresses serve two texts serves the same two to everybody.
+    ("two-texts", 1, (BOTH, BOTH, BOTH)),
     ("silent", 20, (ABSENT, ABSENT, ABSENT)),
     # Boston's resolver does not have the new record yet.
     ("new", 2, (ABSENT, FINE, FINE)),
@@ -159,16 +164,19 @@ def _ask(rows: Rows, observed: dict[str, Any], domain: str, host: str, sight: Si
             ipv4=(sight.address,),
         )
     )
-    rows[records.PolicyFetch].append(
-        records.PolicyFetch(
-            **observed,
-            **_ended(sight.policy_blame),
-            domain=domain,
-            host=f"mta-sts.{domain}",
-            address="192.0.2.1",
-            body_sha256=sha256(sight.body.encode()).hexdigest() if sight.body else None,
-        )
-    )
+    for address, body in (("192.0.2.1", sight.body), ("2001:db8::1", sight.over_ipv6)):
+        if body is not None or address == "192.0.2.1":
+            rows[records.PolicyFetch].append(
+                records.PolicyFetch(
+                    **observed,
+                    **_ended(sight.policy_blame),
+                    domain=domain,
+                    host=f"mta-sts.{domain}",
+                    address=address,
+                    http_status=200 if body else None,
+                    body_sha256=sha256(body.encode()).hexdigest() if body else None,
+                )
+            )
     rows[records.StarttlsSession].append(
         records.StarttlsSession(
             **observed,

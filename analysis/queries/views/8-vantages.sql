@@ -4,8 +4,8 @@
 -- it could not measure is not here.
 --   value  what is compared
 --   word   the value where it is one of few; null for an id, a hash or a list of names
--- A mail host's address may be another one from elsewhere, so addresses are compared by host, and what
--- a mail host shows by host and address.
+-- A host's addresses may be others from elsewhere: policy texts are compared by domain, all that were
+-- served together, and what a mail host shows by host and address.
 create view vantage_facts as
 with here as (
     select c.campaign, c.vantage, a.* from assessments a join campaigns c using (scan_id)
@@ -24,8 +24,11 @@ select campaign, vantage, 'policy', domain, coalesce(mode, policy_outcome),
     coalesce(mode, policy_outcome)
 from here where policy_outcome not in ('unmeasured', 'not-fetched')
 union all
-select c.campaign, c.vantage, 'policy text', domain, body_sha256, null
-from latest_policy_fetches join campaigns c using (scan_id) where body_sha256 is not null
+select c.campaign, c.vantage, 'policy text', domain,
+    array_to_string(list_sort(list_distinct(list(body_sha256))), ' '), null
+from latest_policy_fetches join campaigns c using (scan_id)
+where http_status = 200 and body_sha256 is not null
+group by c.campaign, c.vantage, domain
 union all
 select campaign, vantage, 'MX records', domain, value, null
 from (
@@ -91,7 +94,7 @@ with tries as (
     union all
     select scan_id, 'MX host', host, blame, stage from starttls_sessions
 )
-select campaign, vantage, probe, host, bool_or(blame is null or stage <> 'connect') as reached
+select campaign, vantage, probe, host, bool_or(blame is null or coalesce(stage <> 'connect', false)) as reached
 from tries
 join campaigns using (scan_id)
 where blame is null or blame not in ('vantage', 'local', 'policy')
