@@ -2,13 +2,25 @@
 
 -- One row per campaign, vantage, fact and target for which that vantage has something to say: what
 -- it could not measure is not here.
+-- Only domains of which some vantage saw a record, a TLSRPT record or a TLSA record are here.
 --   value  what is compared
 --   word   the value where it is one of few; null for an id, a hash or a list of names
 -- A host's addresses may be others from elsewhere: policy texts are compared by domain, all that were
 -- served together, and what a mail host shows by host and address.
 create view vantage_facts as
-with here as (
+with judged_here as (
     select c.campaign, c.vantage, a.* from assessments a join campaigns c using (scan_id)
+),
+-- Nearly all of a list publishes nothing: what is left is small, and is compared in memory.
+publishing as materialized (
+    select distinct campaign, domain
+    from judged_here
+    where record_outcome not in ('absent', 'unmeasured')
+        or tlsrpt_outcome not in ('absent', 'unmeasured')
+        or dane_outcome not in ('none', 'unmeasured')
+),
+here as materialized (
+    from judged_here semi join publishing using (campaign, domain)
 )
 select campaign, vantage, 'MTA-STS record' as fact, domain as target, record_outcome as value,
     record_outcome as word
@@ -36,7 +48,9 @@ from (
         when implicit_mx then domain
         when len(hosts) > 0 then array_to_string(list_sort([mx.host for mx in hosts]), ' ')
         end as value
-    from latest_mx_lookups join campaigns c using (scan_id)
+    from mx_lookups
+    join campaigns c using (scan_id)
+    semi join publishing p on p.campaign = c.campaign and p.domain = mx_lookups.domain
 ) where value is not null
 union all
 select campaign, vantage, 'addresses of a host', host, value, null
