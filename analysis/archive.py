@@ -60,6 +60,12 @@ STREAMED_ROWS: Final = 1000
 LOADED_ROWS: Final = 50_000
 """Rows from outside that are held at once."""
 
+_SCANS: Final = """
+create table scans (scan_id varchar, place bigint, day varchar, started_at timestamptz,
+    vantage varchar, list varchar, scope varchar, rules_version varchar)
+"""
+"""One row per scan, the newest in the last place; ``list`` is the SHA-256 of the domain list."""
+
 _SCAN_FOLDER: Final = re.compile(r"scan=(?P<scan_id>[^/]+)")
 _READING: Final = "SELECT"
 """The statement type that cannot change anything; DESCRIBE, SHOW and SUMMARIZE are of it, EXPLAIN is
@@ -104,6 +110,20 @@ class Scan:
     def closed_world(self) -> bool:
         """Whether it could only reach listed addresses: a laboratory, not the Internet."""
         return self.manifest.get("closed_world") is True
+
+    @property
+    def vantage(self) -> str:
+        """Where it looked from, as its manifest names it; ``unnamed`` is the crawler's default."""
+        named = self.manifest.get("vantage")
+        name = named.get("name") if isinstance(named, Mapping) else named
+        return str(name or "unnamed")
+
+    @property
+    def list_hash(self) -> str | None:
+        """The SHA-256 of its list of domains, if its manifest says."""
+        listed = self.manifest.get("list")
+        found = listed.get("combined_sha256") if isinstance(listed, Mapping) else None
+        return None if found is None else str(found)
 
     @property
     def day(self) -> str:
@@ -158,6 +178,16 @@ class Archive:
         self.scans: Final = tuple(scans)
         self._connection = connection
 
+    @property
+    def series(self) -> tuple[Scan, ...]:
+        """The scans that one vantage made, that of the newest scan: what changes are told of."""
+        return tuple(scan for scan in self.scans if scan.vantage == self.scans[-1].vantage)
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """Where the scans looked from, in the order of their first scans."""
+        return tuple(dict.fromkeys(scan.vantage for scan in self.scans))
+
     def query(self, sql: str, **values: Any) -> Result:
         """Run SQL of this package and return its rows; *values* stand in it as ``$name``."""
         with _reading():
@@ -210,14 +240,21 @@ class Archive:
 
 @contextmanager
 def open_archive(
-    folder: Path, *, unsealed: bool = False, memory_limit: str = MEMORY_LIMIT
+    folder: Path,
+    *,
+    unsealed: bool = False,
+    vantage: str | None = None,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> Iterator[Archive]:
     """Open the archive in *folder*; with *unsealed*, its unfinished scans count as well.
 
-    Raises :class:`NotAnArchive` when the folder is none, and :class:`ArchiveError` when a part is
-    missing or cannot be read.
+    With *vantage*, only the scans that were made from there count.  Raises :class:`NotAnArchive`
+    when the folder is none, or has none of these, and :class:`ArchiveError` when a part is missing
+    or cannot be read.
     """
     scans = find_scans(folder, unsealed=unsealed)
+    if vantage is not None:
+        scans = _made_from(vantage, scans, folder)
     with TemporaryDirectory(prefix="sts-report-") as spill:
         connection = duckdb.connect(
             config={
@@ -269,6 +306,16 @@ def find_scans(folder: Path, *, unsealed: bool = False) -> tuple[Scan, ...]:
             "`sts-crawl scan` finish it, or add --unsealed to read what is there"
         )
     return tuple(sorted(wanted, key=lambda s: (str(s.manifest.get("started_at", "")), s.scan_id)))
+
+
+def _made_from(vantage: str, scans: Sequence[Scan], folder: Path) -> tuple[Scan, ...]:
+    """The scans of one vantage; raises :class:`NotAnArchive` when there are none."""
+    if found := tuple(scan for scan in scans if scan.vantage == vantage):
+        return found
+    known = ", ".join(dict.fromkeys(scan.vantage for scan in scans))
+    raise NotAnArchive(
+        f"{folder} has no scan from the vantage '{vantage}'; it has some from {known}"
+    )
 
 
 def _scan(folder: Path) -> Scan | None:
@@ -360,12 +407,21 @@ def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) 
     }
     for table in sorted(expected.union(*(scan.listed for scan in scans))):
         connection.execute(_table_view(table, scans, expected=table in expected))
-    connection.execute(
-        "create table scan_order (scan_id varchar, place bigint, day varchar, started_at timestamptz)"
-    )
+    connection.execute(_SCANS)
     for place, scan in enumerate(scans):
-        row = [scan.scan_id, place, scan.day, scan.manifest.get("started_at")]
-        connection.execute("insert into scan_order values (?, ?, ?, ?)", row)
+        connection.execute(
+            "insert into scans values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                scan.scan_id,
+                place,
+                scan.day,
+                scan.manifest.get("started_at"),
+                scan.vantage,
+                scan.list_hash,
+                scan.manifest.get("scope"),
+                scan.manifest.get("rules_version"),
+            ],
+        )
     for path in sorted((queries / "views").glob("*.sql")):
         connection.execute(path.read_text("utf-8"))
     connection.execute("create view subjects as from subjects_by_scan")

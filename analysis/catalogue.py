@@ -37,6 +37,7 @@ SECTIONS: Final = MappingProxyType(
         "delivery": "What senders do",
         "providers": "Who runs it",
         "longitudinal": "How it changes",
+        "vantages": "How it looks from elsewhere",
         "quality": "How good the measurement is",
     }
 )

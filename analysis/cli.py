@@ -53,6 +53,9 @@ archive_argument = click.argument("archive", type=click.Path(path_type=Path))
 unsealed_option = click.option(
     "--unsealed", is_flag=True, help="Read scans that are not finished as well."
 )
+vantage_option = click.option(
+    "--vantage", metavar="NAME", help="Read only the scans that were made from this vantage."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,12 +90,20 @@ def list_questions(format_: str) -> None:
 @click.option("--by", type=click.Choice(list(GROUPINGS)), help="Group the answer by this.")
 @format_option
 @unsealed_option
-def ask(question: str, archive: Path, by: str | None, format_: str, unsealed: bool) -> None:
+@vantage_option
+def ask(
+    question: str,
+    archive: Path,
+    by: str | None,
+    format_: str,
+    unsealed: bool,
+    vantage: str | None,
+) -> None:
     """Answer QUESTION from ARCHIVE, with n, of_n, share and its 95 % interval."""
     with _reporting_errors():
         asked = find(question)
         asked.grouping(by)
-        with open_archive(archive, unsealed=unsealed) as opened:
+        with open_archive(archive, unsealed=unsealed, vantage=vantage) as opened:
             _say_scans(opened)
             result = asked.ask(opened, by)
         click.echo(f"{asked.question}\nof_n: {asked.denominator}", err=True)
@@ -125,12 +136,13 @@ def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
     help="Folder for index.html and its figures; made if need be.",
 )
 @unsealed_option
-def build(archive: Path, out: Path, unsealed: bool) -> None:
+@vantage_option
+def build(archive: Path, out: Path, unsealed: bool, vantage: str | None) -> None:
     """Make a page of ARCHIVE that opens offline, with a CSV, SVG and PNG beside each figure."""
     with _reporting_errors():
         with _needing_the_extra():
             from analysis.report import build_report
-        with open_archive(archive, unsealed=unsealed) as opened:
+        with open_archive(archive, unsealed=unsealed, vantage=vantage) as opened:
             _say_scans(opened)
             page = build_report(opened, out)
         click.echo(f"open {page}", err=True)
@@ -153,14 +165,15 @@ def build(archive: Path, out: Path, unsealed: bool) -> None:
     show_default=True,
     help="How the domains are written.",
 )
-def customers_command(archive: Path, list_: Path | None, format_: str) -> None:
+@vantage_option
+def customers_command(archive: Path, list_: Path | None, format_: str, vantage: str | None) -> None:
     """Say of each domain of a mail provider what is wrong, where, since when, and what to change.
 
     The newest sealed scan of ARCHIVE answers.  Exit code: 1 when a domain is broken, that is when
     senders refuse its mail (in mode testing: would refuse it) or find no policy that they can use;
     0 when none is.
     """
-    with _reporting_errors(), open_archive(archive) as opened:
+    with _reporting_errors(), open_archive(archive, vantage=vantage) as opened:
         listed = None if list_ is None else customer_list.read(list_)
         answer = Customers(opened, listed)
         click.echo(customer_formats.summary(answer), err=True)
@@ -291,3 +304,9 @@ def _print_catalogue(console: Console) -> None:
 def _say_scans(archive: Archive) -> None:
     names = ", ".join(scan.scan_id for scan in archive.scans)
     click.echo(f"{len(archive.scans)} scan{'s'[: len(archive.scans) != 1]}: {names}", err=True)
+    if len(archive.vantages) > 1:
+        click.echo(
+            f"{len(archive.vantages)} vantages: {', '.join(archive.vantages)}; changes are told of "
+            f"{archive.scans[-1].vantage}'s scans (--vantage picks another's)",
+            err=True,
+        )

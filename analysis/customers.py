@@ -75,7 +75,7 @@ class Customers:
     def __init__(self, archive: Archive, listed: Iterable[Listed] | None) -> None:
         """Ask the newest scan of *archive* about *listed*, or about all that publish anything."""
         self.scan: Final = archive.scans[-1]
-        self.first_scan: Final = archive.scans[0]
+        self.first_scan: Final = archive.series[0]
         self._archive = archive
         self._scans = {scan.scan_id: scan for scan in archive.scans}
         self._words = {

@@ -259,6 +259,28 @@ FIGURES: Final[tuple[Figure, ...]] = (
 )
 
 
+OF_SEVERAL_VANTAGES: Final[tuple[Figure, ...]] = (
+    Figure(
+        name="vantage-agreement",
+        question="vantage-agreement",
+        label="fact",
+        tone="good",
+        reading="How often everybody who could measure something saw the same. What the others saw "
+        "is answered by `sts-report ask vantage-differences`, target by target by the view "
+        "vantage_differences.",
+    ),
+    Figure(
+        name="vantage-reach",
+        question="vantage-reach",
+        label="vantage",
+        pick={"probe": "MX host"},
+        tone="good",
+        reading="Of the mail hosts that answered somebody, the share that answered each vantage; "
+        "below, of all that were tried, the share that answered any. The table has policy hosts too.",
+    ),
+)
+"""Drawn only where an archive has scans of several vantages."""
+
 TREND: Final = (
     ("adopted", "Adopted", "of domains measured", "plain"),
     ("misconfigured", "Misconfigured", "of adopters", "bad"),
@@ -338,13 +360,13 @@ def answer(archive: Archive, figure: Figure, scan_id: str, words: Words) -> Answ
 
 
 def trend(archive: Archive) -> Answer | None:
-    """Adoption and health over the scans, when there are several."""
-    if len(archive.scans) < 2:
+    """Adoption and health over the scans of one vantage, when there are several."""
+    if len(archive.series) < 2:
         return None
     question = find("summary")
     result = question.ask(archive)
     rows = result.records()
-    days = {scan.scan_id: scan.day for scan in archive.scans}
+    days = {scan.scan_id: scan.day for scan in archive.series}
     measured = {(row["scan_id"], row["measure"]): row for row in rows}
     points = [
         Point(

@@ -18,7 +18,7 @@ from jinja2 import Environment
 from analysis import page, provenance, story, tables
 from analysis.archive import Archive, Result
 from analysis.catalogue import SECTIONS, find
-from analysis.figures import FIGURES, Answer, Row, Words, answer, trend
+from analysis.figures import FIGURES, OF_SEVERAL_VANTAGES, Answer, Row, Words, answer, trend
 
 SHOWN_ROWS: Final = 30
 """Rows of a figure's table on the page; the CSV has them all."""
@@ -39,7 +39,8 @@ def build_report(archive: Archive, out: Path) -> Path:
     """Write ``index.html`` and the folder ``figures`` under *out*; returns the page's path."""
     latest = archive.scans[-1]
     words = Words(archive)
-    answers = [answer(archive, figure, latest.scan_id, words) for figure in FIGURES]
+    figures = (*FIGURES, *(OF_SEVERAL_VANTAGES if len(archive.vantages) > 1 else ()))
+    answers = [answer(archive, figure, latest.scan_id, words) for figure in figures]
     over_time = trend(archive)
     findings = find("findings").ask(archive)
     style = page.style("report.css")
@@ -71,21 +72,21 @@ def build_report(archive: Archive, out: Path) -> Path:
 
 
 def _story(archive: Archive) -> story.Story:
-    """The first screen, from the newest scan and the one before it."""
+    """The first screen, from the newest scan and the one before it from the same vantage."""
     summary = find("summary").ask(archive).records()
     components = find("components").ask(archive).records()
 
     def of(rows: Sequence[Row], back: int) -> list[Row]:
-        if back > len(archive.scans):
+        if back > len(archive.series):
             return []
-        return [row for row in rows if row["scan_id"] == archive.scans[-back].scan_id]
+        return [row for row in rows if row["scan_id"] == archive.series[-back].scan_id]
 
     return story.of(of(summary, 1), of(components, 1), of(summary, 2))
 
 
 def _sections(answers: Sequence[Answer]) -> list[Section]:
     """The answers under the catalogue's headings, in its order."""
-    return [
+    found = [
         Section(
             anchor=folder,
             title=title,
@@ -93,6 +94,7 @@ def _sections(answers: Sequence[Answer]) -> list[Section]:
         )
         for folder, title in SECTIONS.items()
     ]
+    return [section for section in found if section.answers]
 
 
 def _folder(answered: Answer) -> str:

@@ -158,7 +158,7 @@ class Retry:
 class Vantage:
     """Where the scan runs from."""
 
-    name: str = knob("stands in the manifest", "unnamed")
+    name: str = knob("stands in the manifest and in every observed row", "unnamed")
     canaries: tuple[str, ...] = knob("host:port of MX hosts that are known to answer", ())
     canary_interval: Seconds = knob(
         "between greetings of canaries: a block of port 25 is noticed within twice that",

@@ -36,7 +36,7 @@ from crawler.vocabulary import (
     TxtKind,
 )
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Additive changes raise the minor number; anything else the major one."""
 
 
@@ -102,6 +102,9 @@ class Observation:
     """What every observed row begins with."""
 
     scan_id: str = col("the scan that made this row")
+    vantage: str | None = optional(
+        "name of the vantage that asked, [vantage] name; null in scans made before schema 1.2"
+    )
     attempt: int = col(
         "how many times this target had been tried when the row was made, this time included; "
         "for lookups every query sent counts"

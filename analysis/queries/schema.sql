@@ -21,12 +21,14 @@ create table tlsa_lookups (scan_id varchar, attempt bigint, status varchar, blam
     records struct(usage bigint, selector bigint, matching_type bigint, data blob)[]);
 
 create table policy_fetches (scan_id varchar, attempt bigint, status varchar, blame varchar,
+    stage varchar,
     host varchar, address varchar, domain varchar, error varchar, tls_version varchar,
     tls_alert varchar, cipher varchar, tls_group varchar, chain varchar[], http_status bigint,
     content_type varchar, location varchar, body blob, started_at timestamptz,
     body_sha256 varchar);
 
 create table starttls_sessions (scan_id varchar, attempt bigint, status varchar, blame varchar,
+    stage varchar,
     host varchar, address varchar, error varchar, tls_version varchar, cipher varchar,
     tls_group varchar, chain varchar[], starttls_reply blob, started_at timestamptz,
     banner blob, ehlo blob[], starttls_offered boolean);

@@ -106,6 +106,7 @@ def _settled(lookups: list[Lookup], *, scan_id: str, emit: Emit) -> None:
         beginning, resolver = lookup.beginning, lookup.resolver
         common = (
             scan_id,
+            None,  # the vantage: whoever collects the rows knows it
             attempts + lookup.attempts,
             beginning.started_at,
             (lookup.ended_at - beginning.at) * 1000.0,

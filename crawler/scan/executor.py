@@ -70,7 +70,8 @@ class Local:
         context, unit = self._context, unit_of(step, shard)
         targets = await trio.to_thread.run_sync(context.work.targets, step, shard, pass_.target)
         context.progress.expect(pass_.name, questions(targets))
-        async with open_sink(context.work, unit) as sink:
+        vantage = context.config.vantage.name
+        async with open_sink(context.work, unit, vantage=vantage) as sink:
             await pass_.probe(context, targets, sink)
         await trio.to_thread.run_sync(context.work.finish, unit)
         await trio.to_thread.run_sync(context.health.keep)

@@ -3,6 +3,8 @@
 A unit is one (pass, round, shard).  It is written as a sequence of parts, each atomic: after so
 many rows, after so many seconds, and once more when the unit ends for whatever reason.  So a
 crash costs at most the rows of the last half minute, and an interruption costs nothing.
+
+Probes do not know where they run: the name of the vantage is put into the rows here.
 """
 
 from __future__ import annotations
@@ -38,11 +40,12 @@ memory is there for the next ones and few are alive at once."""
 
 
 class Sink:
-    """Collects the rows of one unit.  ``emit`` never blocks."""
+    """Collects the rows of one unit, all observed from *vantage*.  ``emit`` never blocks."""
 
-    def __init__(self, work: Work, unit: str) -> None:
+    def __init__(self, work: Work, unit: str, vantage: str | None = None) -> None:
         self._work = work
         self._unit = unit
+        self._vantage = vantage
         self._rows: dict[type[Any], list[Any]] = defaultdict(list)
         self._tables: dict[type[Any], list[pa.Table]] = defaultdict(list)
         self._pending = 0.0
@@ -78,14 +81,32 @@ class Sink:
 
     async def commit(self) -> None:
         """Write what has been collected as the unit's next part."""
-        rows: dict[type[Any], Rows] = {**self._rows}
-        for cls, tables in self._tables.items():
-            rows[cls] = pa.concat_tables([*tables, to_table(cls, self._rows.get(cls, ()))])
+        rows, tables = self._rows, self._tables
         self._rows, self._tables = defaultdict(list), defaultdict(list)
         self._pending, self._full = 0.0, trio.Event()
-        if any(map(len, rows.values())):
+        if any(rows.values()) or tables:
             with trio.CancelScope(shield=True):  # rows taken out of the buffer must reach the disk
-                await trio.to_thread.run_sync(self._work.commit, self._unit, rows)
+                await trio.to_thread.run_sync(self._write, rows, tables)
+
+    def _write(
+        self, rows: dict[type[Any], list[Any]], tables: dict[type[Any], list[pa.Table]]
+    ) -> None:
+        whole = {
+            cls: self._placed(cls, rows.get(cls, []), tables.get(cls, []))
+            for cls in {**rows, **tables}
+        }
+        self._work.commit(self._unit, whole)
+
+    def _placed(self, cls: type[Any], rows: list[Any], tables: list[pa.Table]) -> Rows:
+        """The rows, with their vantage where they have a place for it."""
+        if self._vantage is None and not tables:
+            return rows
+        table = pa.concat_tables([*tables, to_table(cls, rows)])
+        place = table.schema.get_field_index("vantage")
+        if place < 0:
+            return table
+        named = pa.repeat(pa.scalar(self._vantage, pa.string()), len(table))
+        return table.set_column(place, table.schema.field(place), named)
 
     async def _checkpoints(self) -> None:
         while True:
@@ -116,9 +137,9 @@ def _certificate(scan_id: str, sha256: str, der: bytes) -> Certificate:
 
 
 @asynccontextmanager
-async def open_sink(work: Work, unit: str) -> AsyncIterator[Sink]:
+async def open_sink(work: Work, unit: str, *, vantage: str | None) -> AsyncIterator[Sink]:
     """A sink that commits at checkpoints, and what remains when the block ends or is cancelled."""
-    sink = Sink(work, unit)
+    sink = Sink(work, unit, vantage)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sink._checkpoints)

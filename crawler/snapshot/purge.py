@@ -60,10 +60,13 @@ _JUDGEMENTS: Final = tuple(cls for cls in JUDGED if cls is not CatalogueEntry)  
 _SUBJECTS: Final = ("domain", "host", "address")
 """Columns that say what a row is about, in whichever table they stand."""
 
-_OURS: Final = ("scan_id", "resolver")
+_OURS: Final = ("scan_id", "vantage", "resolver")
 """Columns that name nobody but us."""
 
-_KEPT: Final = ("scan_id", "attempt", "started_at", "elapsed_ms", "kind", "qname", *_SUBJECTS)
+_KEPT: Final = (
+    *("scan_id", "vantage", "attempt", "started_at", "elapsed_ms", "kind", "qname"),
+    *_SUBJECTS,
+)
 """What an emptied observation still says."""
 
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")

@@ -88,6 +88,12 @@ def test_each_figure_has_its_files(hostile: Path) -> None:
             assert (hostile.parent / href).is_file()
 
 
+def test_one_vantage_has_no_section_about_several(hostile: Path) -> None:
+    page = hostile.read_text("utf-8")
+    assert 'id="quality"' in page
+    assert 'id="vantages"' not in page
+
+
 def test_the_page_needs_nothing_from_outside(hostile: Path) -> None:
     """No script, no image, no sheet; addresses on the network only as links to standards."""
     page = Page(hostile.read_text("utf-8"))

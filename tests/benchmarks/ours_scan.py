@@ -134,6 +134,10 @@ async def carry_out(arguments: argparse.Namespace) -> dict[str, Any]:
         "cpu": None if arguments.workers else watched.stages.total()["cpu"],
         "stages": watched.stages.spent,
         "rows": {name: table.rows for name, table in outcome.manifest.tables.items()},
+        "octets": {
+            name: sum(part.size for part in table.parts)
+            for name, table in outcome.manifest.tables.items()
+        },
         "statuses": {table: dict(statuses) for table, statuses in found.items()},
     }
 

@@ -36,14 +36,25 @@ def work() -> MemoryWork:
 
 
 async def test_rows_are_committed_when_the_block_ends(work: MemoryWork) -> None:
-    async with open_sink(work, "unit") as open_:
+    async with open_sink(work, "unit", vantage=None) as open_:
         open_.emit(rows.txt("a.example"))
         assert not work.rows
     assert [r.domain for r in work.rows[TxtLookup]] == ["a.example"]
 
 
+async def test_every_row_says_from_where_it_was_observed(work: MemoryWork) -> None:
+    """Plain rows and instances; a certificate is the same from everywhere."""
+    async with open_sink(work, "unit", vantage="Vienna") as open_:
+        open_.emit(rows.session("mx.example", "192.0.2.1"), ders=[b"not a certificate"])
+        open_.emit_plain(TxtLookup, [_plain("a.example")])
+        open_.emit(rows.txt("b.example"))
+    assert [r.vantage for r in work.rows[TxtLookup]] == ["Vienna"] * 2
+    assert [r.vantage for r in work.rows[StarttlsSession]] == ["Vienna"]
+    assert len(work.rows[Certificate]) == 1
+
+
 async def test_rows_are_committed_while_the_block_goes_on(work: MemoryWork) -> None:
-    async with open_sink(work, "unit") as open_:
+    async with open_sink(work, "unit", vantage=None) as open_:
         open_.emit(rows.txt("a.example"))
         await trio.sleep(sink.CHECKPOINT_SECONDS + 1)
         assert len(work.rows[TxtLookup]) == 1
@@ -51,7 +62,7 @@ async def test_rows_are_committed_while_the_block_goes_on(work: MemoryWork) -> N
 
 
 async def test_many_rows_do_not_wait_for_the_clock(work: MemoryWork) -> None:
-    async with open_sink(work, "unit") as open_:
+    async with open_sink(work, "unit", vantage=None) as open_:
         for n in range(sink.CHECKPOINT_ROWS):
             open_.emit(rows.txt(f"d{n}.example"))
         await trio.sleep(1)
@@ -65,7 +76,7 @@ def _plain(name: str) -> tuple[object, ...]:
 
 async def test_plain_rows_and_instances_of_one_table_meet_in_it(work: MemoryWork) -> None:
     names = [f"d{n}.example" for n in range(2 * sink.PLAIN_BLOCK)]
-    async with open_sink(work, "unit") as open_:
+    async with open_sink(work, "unit", vantage=None) as open_:
         for name in names:
             open_.emit_plain(TxtLookup, [_plain(name)])
         open_.emit(rows.txt("b.example"))
@@ -87,7 +98,7 @@ class _Counting(MemoryWork):
 
 async def test_plain_rows_weigh_less_but_do_not_wait_for_the_clock() -> None:
     work, some = _Counting(rows.SCAN_ID, seed="s"), [_plain("a.example")] * sink.CHECKPOINT_ROWS
-    async with open_sink(work, "unit") as open_:
+    async with open_sink(work, "unit", vantage=None) as open_:
         open_.emit_plain(TxtLookup, some)
         await trio.sleep(1)
         assert not work.committed
@@ -99,14 +110,14 @@ async def test_plain_rows_weigh_less_but_do_not_wait_for_the_clock() -> None:
 
 async def test_nothing_emitted_is_nothing_committed(tmp_path: Path) -> None:
     folder = FolderWork(Archive(tmp_path).create_scan(rows.SCAN_ID), seed="s")
-    async with open_sink(folder, "names-r0-00000") as open_:
+    async with open_sink(folder, "names-r0-00000", vantage=None) as open_:
         open_.emit_plain(TxtLookup, [])
     assert not folder.folder.units()
 
 
 async def test_an_interruption_loses_nothing_that_was_emitted(work: MemoryWork) -> None:
     with trio.CancelScope() as scope:
-        async with open_sink(work, "unit") as open_:
+        async with open_sink(work, "unit", vantage=None) as open_:
             open_.emit(rows.txt("a.example"))
             scope.cancel()
             await trio.sleep_forever()
@@ -115,7 +126,7 @@ async def test_an_interruption_loses_nothing_that_was_emitted(work: MemoryWork) 
 
 async def test_an_error_of_ours_loses_nothing_that_was_emitted(work: MemoryWork) -> None:
     with pytest.RaisesGroup(ZeroDivisionError):
-        async with open_sink(work, "unit") as open_:
+        async with open_sink(work, "unit", vantage=None) as open_:
             open_.emit(rows.txt("a.example"))
             raise ZeroDivisionError
     assert len(work.rows[TxtLookup]) == 1
@@ -125,7 +136,7 @@ async def test_a_certificate_is_written_once_a_unit_however_many_sessions_show_i
     work: MemoryWork,
 ) -> None:
     der = b"not a certificate, which is kept all the same"
-    async with open_sink(work, "unit") as open_:
+    async with open_sink(work, "unit", vantage=None) as open_:
         for n in range(3):
             open_.emit(rows.session("mx.example", f"192.0.2.{n}"), ders=[der])
     (certificate,) = work.rows[Certificate]

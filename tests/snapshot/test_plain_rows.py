@@ -91,7 +91,7 @@ def _escaped(row: Any) -> str:
 
 @pytest.mark.parametrize("change", [lambda v: v[:-1], lambda v: (*v, None)], ids=["short", "long"])
 def test_a_row_of_another_width_is_our_mistake(change: Any) -> None:
-    with pytest.raises(ValueError, match="TxtLookup has not 15 values"):
+    with pytest.raises(ValueError, match="TxtLookup has not 16 values"):
         to_table(TxtLookup, [change(plain(rows.txt("a.example")))])
 
 

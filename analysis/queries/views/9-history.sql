@@ -5,7 +5,7 @@
 -- archive may alternate between lists.
 
 create view ever_adopters as
-select distinct domain from adopters;
+select distinct domain from adopters semi join scan_order using (scan_id);
 
 -- One row per scan and domain with a history, whether it has a record in that scan or not.
 --   nth    which of the domain's own rows it is, from 1
