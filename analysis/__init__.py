@@ -10,6 +10,7 @@ The folder that ``sts-crawl`` seals is the only interface.  Read downwards:
 ``customers``  each domain of a mail provider; read by ``customer_list``, pointed out by ``places``,
                written by ``customer_formats`` and ``customer_page``
 ``changes``    two scans side by side; written by ``change_formats``
+``population`` what a list is a sample of, for the question ``estimates``
 ``catalogue``  the questions: one ``.sql`` file each, with its population in its header
 ``archive``    the only module that knows DuckDB and Parquet: opens scans, defines the views
 

@@ -358,11 +358,14 @@ def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) 
     for table in sorted(expected.union(*(scan.listed for scan in scans))):
         connection.execute(_table_view(table, scans, expected=table in expected))
     connection.execute(
-        "create table scan_order (scan_id varchar, place bigint, day varchar, started_at timestamptz)"
+        "create table scan_order (scan_id varchar, place bigint, day varchar, started_at timestamptz, "
+        "scope varchar, sample_rate double, seed varchar)"
     )
     for place, scan in enumerate(scans):
-        row = [scan.scan_id, place, scan.day, scan.manifest.get("started_at")]
-        connection.execute("insert into scan_order values (?, ?, ?, ?)", row)
+        said = (scan.manifest.get(key) for key in ("started_at", "scope", "sample_rate", "seed"))
+        row = [scan.scan_id, place, scan.day, *said]
+        connection.execute("insert into scan_order values (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("create table population (stratum varchar, domains bigint)")
     for path in sorted((queries / "views").glob("*.sql")):
         connection.execute(path.read_text("utf-8"))
     connection.execute("create view subjects as from subjects_by_scan")

@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from analysis import change_formats, customer_formats, customer_list, tables
+from analysis import change_formats, customer_formats, customer_list, population, tables
 from analysis.archive import Archive, ArchiveError, BadQuery, NotAnArchive, Result, open_archive
 from analysis.catalogue import (
     GROUPINGS,
@@ -30,6 +30,7 @@ from analysis.catalogue import (
 from analysis.changes import Changes, UnknownScan
 from analysis.customer_list import BadList
 from analysis.customers import Customers
+from analysis.population import BadPopulation
 
 _PIPE_WIDTH: Final = 1000
 """Columns of a table that goes to a file: nothing is folded there."""
@@ -85,15 +86,34 @@ def list_questions(format_: str) -> None:
 @click.argument("question")
 @archive_argument
 @click.option("--by", type=click.Choice(list(GROUPINGS)), help="Group the answer by this.")
+@click.option(
+    "--population",
+    "population_",
+    type=click.Path(path_type=Path),
+    help="For 'estimates', when the list is a sample of something larger: CSV with the columns "
+    "stratum and domains, the strata named as --by names them; '-' is standard input.",
+)
 @format_option
 @unsealed_option
-def ask(question: str, archive: Path, by: str | None, format_: str, unsealed: bool) -> None:
+def ask(
+    question: str,
+    archive: Path,
+    by: str | None,
+    population_: Path | None,
+    format_: str,
+    unsealed: bool,
+) -> None:
     """Answer QUESTION from ARCHIVE, with n, of_n, share and its 95 % interval."""
     with _reporting_errors():
         asked = find(question)
         asked.grouping(by)
+        if population_ is not None and question != "estimates":
+            raise WrongCall(f"'{question}' takes no --population; 'estimates' does")
+        sizes = None if population_ is None else population.read(population_)
         with open_archive(archive, unsealed=unsealed) as opened:
             _say_scans(opened)
+            if sizes is not None:
+                population.load(opened, sizes, asked, by)
             result = asked.ask(opened, by)
         click.echo(f"{asked.question}\nof_n: {asked.denominator}", err=True)
         _write(result, format_)
@@ -250,7 +270,15 @@ def _reporting_errors() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # the reader has seen enough; no news for anybody
-    except (NotAnArchive, BadQuery, UnknownQuestion, CannotGroup, BadList, UnknownScan) as error:
+    except (
+        NotAnArchive,
+        BadQuery,
+        UnknownQuestion,
+        CannotGroup,
+        BadList,
+        BadPopulation,
+        UnknownScan,
+    ) as error:
         raise WrongCall(str(error.args[0])) from error
     except (ArchiveError, OSError) as error:
         raise click.ClickException(str(error)) from error
