@@ -10,7 +10,9 @@ with classed as (
         scan_id, stratum, adopter, record_outcome <> 'unmeasured' as measured,
         policy_outcome, mode, health, sender_outcome,
         count(rank) as domains, count(*) filter (rank is null) as unranked,
-        sum(rank_weight(rank)) as weight, sum(rank_weight(rank) ** 2) as squares
+        -- As decimals, whose sum is the same in whatever order they are added.
+        sum(rank_weight(rank)::decimal(38, 18)) as weight,
+        sum((rank_weight(rank) ** 2)::decimal(38, 18)) as squares
     from subjects
     left join (select scan_id, domain, rank from domains where rank > 0) using (scan_id, domain)
     group by all
@@ -42,9 +44,9 @@ counted as (
         coalesce(sum(domains) filter (known and it), 0)::bigint as n,
         coalesce(sum(domains) filter (known), 0)::bigint as of_n,
         sum(unranked + if(known, 0, domains))::bigint as left_out,
-        sum(weight) filter (known) as total,
-        coalesce(sum(weight) filter (known and it), 0) / total as weighted_share,
-        total ** 2 / sum(squares) filter (known) as effective_n
+        (sum(weight) filter (known))::double as total,
+        coalesce(sum(weight) filter (known and it), 0)::double / total as weighted_share,
+        total ** 2 / (sum(squares) filter (known))::double as effective_n
     from measures
     where base
     group by all
