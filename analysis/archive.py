@@ -1,8 +1,8 @@
 """An archive of scans, opened for reading: every table a view, several scans one dataset.
 
 The only module of this package that knows DuckDB and Parquet.  It answers: is this folder an
-archive, which of its scans are sealed, and what does a SELECT over them return.  What is worth asking is left to ``catalogue``; what a column means, to the crawler that
-wrote it.
+archive, which of its scans are sealed, and what does a SELECT over them return.  What is worth
+asking is left to ``catalogue``; what a column means, to the crawler that wrote it.
 
 Three things hold for every archive that opens:
 
@@ -39,6 +39,7 @@ from analysis.tables import visible
 
 PACKAGE: Final = Path(__file__).parent
 REFERENCE: Final = (
+    "columns",
     "customer_words",
     "finding_places",
     "firms",
@@ -54,15 +55,23 @@ REFERENCE: Final = (
 MEMORY_LIMIT: Final = "4GB"
 """Half of what the largest catalogue may use; beyond it DuckDB spills to a temporary folder."""
 
+SPILL_LIMIT: Final = "100GB"
+"""What the temporary folder may grow to: the largest question over four scans of 20 million domains
+wants a fraction of it, and one that went wrong would fill the disk."""
+
 STREAMED_ROWS: Final = 1000
 """Rows of a long result that are held at once."""
+
+ROW_GROUP: Final = 100_000
+"""Rows of a Parquet file that are written, and can be read, at once."""
 
 LOADED_ROWS: Final = 50_000
 """Rows from outside that are held at once."""
 
 _SCANS: Final = """
 create table scans (scan_id varchar, place bigint, day varchar, started_at timestamptz,
-    vantage varchar, list varchar, scope varchar, rules_version varchar)
+    vantage varchar, list varchar, scope varchar, rules_version varchar, sample_rate double,
+    seed varchar)
 """
 """One row per scan, the newest in the last place; ``list`` is the SHA-256 of the domain list."""
 
@@ -135,6 +144,17 @@ class Scan:
         return [str(path) for path in self.listed.get(table, ())]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a file, as a data package describes it."""
+
+    name: str
+    type: str
+    """Of the types of Frictionless Table Schema."""
+    meaning: str
+    """Empty where nobody said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The rows of one query, in order, with their column names."""
@@ -150,6 +170,10 @@ class Result:
     def columns(self) -> tuple[str, ...]:
         """Column names, left to right."""
         return tuple(self.table.column_names)
+
+    def described(self, meanings: Mapping[str, str]) -> tuple[Column, ...]:
+        """The columns with their *meanings* by name."""
+        return _described(self.table.schema, meanings)
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as plain Python values keyed by column."""
@@ -202,6 +226,25 @@ class Archive:
             reader = self._connection.sql(sql, params=values).to_arrow_reader(STREAMED_ROWS)
             for batch in reader:
                 yield from batch.to_pylist()
+
+    def write_parquet(
+        self, path: Path, meanings: Mapping[str, str], sql: str, **values: Any
+    ) -> tuple[Column, ...]:
+        """Write the rows of SQL of this package to *path*, however many there are.
+
+        Returns the columns, whose *meanings* are in the file as well.  The same rows in the same order
+        make the same octets.
+        """
+        with _reading():
+            reader = self._connection.sql(sql, params=values).to_arrow_reader(ROW_GROUP)
+            schema = pa.schema(
+                field.with_metadata({"doc": meanings.get(field.name, "")})
+                for field in reader.schema
+            )
+            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+                for table in _row_groups(reader, schema):
+                    writer.write_table(table, row_group_size=ROW_GROUP)
+        return _described(schema, meanings)
 
     def keep(self, name: str, sql: str, **values: Any) -> None:
         """Let *name* be a table with the rows of SQL of this package, for later queries."""
@@ -262,6 +305,7 @@ def open_archive(
                 "autoload_known_extensions": False,
                 "memory_limit": memory_limit,
                 "temp_directory": spill,
+                "max_temp_directory_size": SPILL_LIMIT,
                 "preserve_insertion_order": False,
                 "python_enable_replacements": False,
             }
@@ -410,7 +454,7 @@ def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) 
     connection.execute(_SCANS)
     for place, scan in enumerate(scans):
         connection.execute(
-            "insert into scans values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into scans values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 scan.scan_id,
                 place,
@@ -420,8 +464,11 @@ def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) 
                 scan.list_hash,
                 scan.manifest.get("scope"),
                 scan.manifest.get("rules_version"),
+                scan.manifest.get("sample_rate"),
+                scan.manifest.get("seed"),
             ],
         )
+    connection.execute("create table population (stratum varchar, domains bigint)")
     for path in sorted((queries / "views").glob("*.sql")):
         connection.execute(path.read_text("utf-8"))
     connection.execute("create view subjects as from subjects_by_scan")
@@ -446,6 +493,53 @@ def _lock(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
     connection.execute("set allowed_directories = []")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
+
+
+def files_beside(scan: Scan) -> tuple[Path, ...]:
+    """What judged a scan, beside its tables: trust roots, suffix list, configuration.
+
+    Raises :class:`ArchiveError` for one that is not as the manifest lists it.
+    """
+    return tuple(_part(scan.folder, "files", entry) for entry in scan.manifest.get("files", ()))
+
+
+def part_columns(part: Path) -> tuple[Column, ...]:
+    """The columns of a Parquet file of the crawler, with the meanings that it wrote into it."""
+    schema = pq.read_schema(part)
+    meanings = {field.name: (field.metadata or {}).get(b"doc", b"").decode() for field in schema}
+    return _described(schema, meanings)
+
+
+_TYPES: Final = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_integer, "integer"),
+    (pa.types.is_floating, "number"),
+    (pa.types.is_timestamp, "datetime"),
+    (pa.types.is_list, "array"),
+    (pa.types.is_struct, "object"),
+)
+
+
+def _described(schema: pa.Schema, meanings: Mapping[str, str]) -> tuple[Column, ...]:
+    return tuple(
+        Column(
+            name=field.name,
+            type=next((name for fits, name in _TYPES if fits(field.type)), "string"),
+            meaning=meanings.get(field.name, ""),
+        )
+        for field in schema
+    )
+
+
+def _row_groups(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows in tables of ``ROW_GROUP`` each, however the reader cuts them; the last is shorter."""
+    held = schema.empty_table()
+    for batch in reader:
+        held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(schema)])
+        while held.num_rows >= ROW_GROUP:
+            yield held.slice(0, ROW_GROUP).combine_chunks()
+            held = held.slice(ROW_GROUP)
+    yield held.combine_chunks()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The commands ``sts-report list | ask | build | customers | diff | sql``.
+"""The commands ``sts-report list | ask | build | customers | diff | export | sql``.
 
 Data goes to standard output and everything else to standard error.  Exit codes: 0 ok, 1 failure
 (for ``customers``: or a domain is broken), 2 the command was called wrongly, an archive that is none
@@ -17,8 +17,16 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from analysis import change_formats, customer_formats, customer_list, tables
-from analysis.archive import Archive, ArchiveError, BadQuery, NotAnArchive, Result, open_archive
+from analysis import change_formats, customer_formats, customer_list, population, tables
+from analysis.archive import (
+    PACKAGE,
+    Archive,
+    ArchiveError,
+    BadQuery,
+    NotAnArchive,
+    Result,
+    open_archive,
+)
 from analysis.catalogue import (
     GROUPINGS,
     SECTIONS,
@@ -30,6 +38,9 @@ from analysis.catalogue import (
 from analysis.changes import Changes, UnknownScan
 from analysis.customer_list import BadList
 from analysis.customers import Customers
+from analysis.population import BadPopulation
+from analysis.release import contents, describe
+from analysis.release.folder import NotOurs, replaced
 
 _PIPE_WIDTH: Final = 1000
 """Columns of a table that goes to a file: nothing is folded there."""
@@ -88,6 +99,13 @@ def list_questions(format_: str) -> None:
 @click.argument("question")
 @archive_argument
 @click.option("--by", type=click.Choice(list(GROUPINGS)), help="Group the answer by this.")
+@click.option(
+    "--population",
+    "population_",
+    type=click.Path(path_type=Path),
+    help="For 'estimates', when the list is a sample of something larger: CSV with the columns "
+    "stratum and domains, the strata named as --by names them; '-' is standard input.",
+)
 @format_option
 @unsealed_option
 @vantage_option
@@ -95,6 +113,7 @@ def ask(
     question: str,
     archive: Path,
     by: str | None,
+    population_: Path | None,
     format_: str,
     unsealed: bool,
     vantage: str | None,
@@ -103,8 +122,13 @@ def ask(
     with _reporting_errors():
         asked = find(question)
         asked.grouping(by)
+        if population_ is not None and question != "estimates":
+            raise WrongCall(f"'{question}' takes no --population; 'estimates' does")
+        sizes = None if population_ is None else population.read(population_)
         with open_archive(archive, unsealed=unsealed, vantage=vantage) as opened:
             _say_scans(opened)
+            if sizes is not None:
+                population.load(opened, sizes, asked, by)
             result = asked.ask(opened, by)
         click.echo(f"{asked.question}\nof_n: {asked.denominator}", err=True)
         _write(result, format_)
@@ -245,6 +269,33 @@ def diff_command(archive: Path, old: str, new: str, format_: str) -> None:
                     change_formats.print_tables(changes, _console())
 
 
+@main.command("export")
+@archive_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the release: new, empty, or an earlier release, which is replaced.",
+)
+@click.option("--evidence", is_flag=True, help="Put the scans themselves into it as well.")
+@click.option("--author", multiple=True, help="Whom to cite; may be given several times.")
+@click.option("--license", "license_", help="SPDX identifier of the terms, such as CC-BY-4.0.")
+def export_command(
+    archive: Path, out: Path, evidence: bool, author: tuple[str, ...], license_: str | None
+) -> None:
+    """Write a release folder of ARCHIVE: tables, data dictionary, data package, citation, checksums.
+
+    It names domains: `sts-crawl purge` takes out who has opted out, before.
+    """
+    with _reporting_errors():
+        with open_archive(archive) as opened, replaced(out) as made:
+            _say_scans(opened)
+            resources = contents.write(opened, made, questions().values(), evidence=evidence)
+            credited = describe.credit(author, license_, opened.scans)
+            describe.write(made, resources, opened.scans, credited, PACKAGE / "METHOD.md")
+        click.echo(f"{len(resources)} tables in {out}; see {out / 'README.md'}", err=True)
+
+
 @contextmanager
 def _needing_the_extra() -> Iterator[None]:
     """Say how to install what a page is made with, where it is missing."""
@@ -263,7 +314,16 @@ def _reporting_errors() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # the reader has seen enough; no news for anybody
-    except (NotAnArchive, BadQuery, UnknownQuestion, CannotGroup, BadList, UnknownScan) as error:
+    except (
+        NotAnArchive,
+        BadQuery,
+        UnknownQuestion,
+        CannotGroup,
+        BadList,
+        BadPopulation,
+        NotOurs,
+        UnknownScan,
+    ) as error:
         raise WrongCall(str(error.args[0])) from error
     except (ArchiveError, OSError) as error:
         raise click.ClickException(str(error)) from error

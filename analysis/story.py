@@ -123,10 +123,22 @@ def _left_out(found: Mapping[str, Row]) -> str:
     row, partly = found["adopted"], found["not fully measured"]
     if not row["left_out"] and not partly["n"]:
         return ""
-    return (
+    text = (
         f"The record of {domains(row['left_out'])} could not be measured, and {whole(partly['n'])} "
-        "adopters could be looked at only in part; they count neither as right nor as wrong."
+        "adopters could be looked at only in part; they count neither as right nor as wrong. Whatever "
+        f"they are, {_bound(row)} of all domains publish a record"
     )
+    return (
+        f"{text}, and {_bound(found['right'])} of the adopters have everything right."
+        if row["n"]
+        else f"{text}."
+    )
+
+
+def _bound(row: Row) -> str:
+    """What a share can be at the least and at the most."""
+    least, most = percent(row["at_least"]), percent(row["at_most"])
+    return most if least == most else f"between {least} and {most}"
 
 
 def _change(found: Mapping[str, Row], before: Mapping[str, Row]) -> str:

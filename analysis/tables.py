@@ -20,7 +20,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-SHARES: Final = frozenset({"share", "low", "high", "headline", "without", "moves", "surviving"})
+SHARES: Final = frozenset(
+    {
+        "share", "low", "high", "at_least", "at_most", "headline", "without", "moves", "surviving",
+        "estimate", "estimate_low", "estimate_high",
+        "weighted_share", "weighted_low", "weighted_high",
+    }
+)  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the start of a formula (OWASP, *CSV Injection*), full-width forms
 included; white space before it is written out."""

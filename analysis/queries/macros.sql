@@ -14,6 +14,33 @@ create macro wilson(n, of_n) as {
     high: case when of_n > 0 then if(n = of_n, 1::double, wilson_side(n / of_n::double, of_n, 1)) end
 };
 
+-- The interval of a sample: as many observations as would tell as much if the population had no end,
+-- which is the finite-population correction n (N - 1) / (N - n).  Whoever has seen all has no error.
+create macro wilson_side_of(p, n, population, side) as
+    case
+        when n >= population then p
+        when p = if(side < 0, 0, 1) then p
+        else wilson_side(p, n * (population - 1) / (population - n)::double, side)
+    end;
+
+-- Whether a domain belongs to the part of a scan that was drawn without looking at it, so that it
+-- stands for all others: everybody in scope "all", the control sample in scope "sample".  This is the
+-- crawler's draw, which its seed repeats.
+create macro drawn(scope, rate, seed, domain) as
+    case scope
+        when 'all' then true
+        when 'sample' then md5_number_lower(seed || domain)
+            < (rate * 18446744073709551615::double)::uhugeint
+        else false
+    end;
+
+-- How much a domain counts by its rank: half as much at twice the rank (Zipf's law).
+create macro rank_weight(rank) as 1 / rank::double;
+
+-- Whether one of the MX hosts could not be measured, or is not known at all.
+create macro mail_open(mx_total, findings) as
+    mx_total is null or list_contains(findings, 'mx-unknown');
+
 -- Popularity in decades.  An enum, so that ORDER BY follows the rank and not the alphabet.
 create type rank_band as enum (
     '1 to 100', '101 to 1,000', '1,001 to 10,000', '10,001 to 100,000', '100,001 to 1,000,000',
