@@ -179,7 +179,7 @@ def test_the_draw_is_the_crawlers(sampled: Archive) -> None:
         chosen = {d for (d,) in connection.sql("select domain from mail_scope").fetchall()}
     assert chosen == {name for name in names if is_drawn(name)}
     found = sampled.query(
-        "select domain from assessments join scan_order using (scan_id) "
+        "select domain from assessments join scans using (scan_id) "
         "where drawn(scope, sample_rate, seed, domain)"
     ).records()
     assert chosen == {row["domain"] for row in found}
