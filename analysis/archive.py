@@ -28,6 +28,7 @@ from hashlib import file_digest
 from io import BytesIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -55,9 +56,8 @@ REFERENCE: Final = (
 MEMORY_LIMIT: Final = "4GB"
 """Half of what the largest catalogue may use; beyond it DuckDB spills to a temporary folder."""
 
-SPILL_LIMIT: Final = "100GB"
-"""What the temporary folder may grow to: the largest question over four scans of 20 million domains
-wants a fraction of it, and one that went wrong would fill the disk."""
+SPILL_SHARE: Final = 0.5
+"""How much of the free disk the temporary folder may take, so that a question fails before others do."""
 
 STREAMED_ROWS: Final = 1000
 """Rows of a long result that are held at once."""
@@ -305,7 +305,7 @@ def open_archive(
                 "autoload_known_extensions": False,
                 "memory_limit": memory_limit,
                 "temp_directory": spill,
-                "max_temp_directory_size": SPILL_LIMIT,
+                "max_temp_directory_size": f"{int(disk_usage(spill).free * SPILL_SHARE)}B",
                 "preserve_insertion_order": False,
                 "python_enable_replacements": False,
             }

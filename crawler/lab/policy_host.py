@@ -8,6 +8,7 @@ mixes its names up is found out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -90,7 +91,8 @@ def _answer_for(site: Site, host: PolicyHost, request: bytes) -> tuple[PolicyHos
         return PolicyHost(status=HTTPStatus.MISDIRECTED_REQUEST), b"wrong host\n"
     if request.split(b" ", 2)[:2] != [b"GET", WELL_KNOWN]:
         return PolicyHost(status=HTTPStatus.NOT_FOUND), b"not found\n"
-    return host, site.body(host)
+    headers = tuple((name, site.fill(value)) for name, value in host.headers)
+    return replace(host, headers=headers), site.body(host)
 
 
 def _head(host: PolicyHost, size: int) -> bytes:

@@ -127,6 +127,7 @@ class PolicyHost:
     status: int = 200
     content_type: str | None = "text/plain"
     headers: tuple[tuple[str, str], ...] = ()
+    """Names and values; the values have their placeholders filled in."""
     delivery: Delivery = Delivery.WHOLE
     certificate: Certificate = Certificate.TRUSTED
     tls: Tls = Tls.MODERN

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import gettempdir
 
 import pyarrow.parquet as pq
 import pytest
@@ -51,6 +54,15 @@ def test_suffixes_have_two_to_four_labels(name: str) -> None:
     suffixes = [line.split(",")[0] for line in lines if ",address," not in line]
     assert all(2 <= len(suffix.split(".")) <= 4 for suffix in suffixes)
     assert len(set(suffixes)) == len(suffixes)
+
+
+def test_a_question_cannot_fill_the_disk(archive: Archive) -> None:
+    """The temporary folder has a limit below what is free."""
+    (row,) = archive.query("select current_setting('max_temp_directory_size') as size").records()
+    stated = re.fullmatch(r"([\d.]+) ([KMGT])iB", row["size"])
+    assert stated
+    octets = float(stated[1]) * 1024 ** (1 + "KMGT".index(stated[2]))
+    assert 0 < octets < 0.9 * disk_usage(gettempdir()).free
 
 
 def test_several_scans_are_one_dataset(archive: Archive) -> None:
