@@ -192,13 +192,10 @@ class TlsStream:
     def _laborious(self) -> bool:
         """The peer may have chosen a key exchange that takes the processor long.
 
-        Where its flight could not be read, which a peer can see to, the worst is assumed.
+        Where its flight is too long to be read, which a peer can see to, the worst is assumed.
         """
-        seen = self._hello.seen
-        if seen.group is None:
-            return self._hello.done and seen.hello_retry is None
-        name, _, bits = seen.group.partition("-")
-        return name == "dhe" and int(bits) > LIGHT_DHE
+        name, _, bits = (self._hello.seen.group or "").partition("-")
+        return self._hello.lost or (name == "dhe" and int(bits) > LIGHT_DHE)
 
     async def _shake_hands(self) -> None:
         while True:

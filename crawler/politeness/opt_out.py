@@ -163,6 +163,9 @@ class OptOut:
         self._seen: tuple[int, ...] | None = None
         self._growing: tuple[int, ...] | None = None
         """What the file was like when its last line had no end, which may have been still to come."""
+        self._unfinished = OptOutList()
+        """What that line says, which counts until the next look.  Half a line may look like a whole
+        top-level domain, which must not hold until the scan ends."""
         self.problem: str | None = None
         """Why the file could not be read again, or which of its lines; None when all is well."""
         self._entries = OptOutList()
@@ -180,7 +183,7 @@ class OptOut:
         if self._path is not None and now - self._looked_at >= CHECK_INTERVAL:
             self._looked_at = now
             self._read_again(self._path)
-        return self._entries
+        return self._entries | self._unfinished if self._unfinished else self._entries
 
     def _read_again(self, path: Path) -> None:
         try:
@@ -192,11 +195,14 @@ class OptOut:
             # The entries read before still hold.  ``_seen`` stays, so that it is tried again.
             self.problem = f"{path}: {error}"
             return
+        self._unfinished = OptOutList()
         if text.endswith("\n") or seen == self._growing:
             self._seen = seen
-        else:  # half a line could be taken for a whole top-level domain, and would hold for good
+        else:
             self._growing = seen
-            text = text[: text.rfind("\n") + 1]
+            whole = text.rfind("\n") + 1
+            self._unfinished, _ = OptOutList.parse_leniently(text[whole:], str(path))
+            text = text[:whole]
         entries, problems = OptOutList.parse_leniently(text, str(path))
         self._entries |= entries
         self.problem = problems[0] if problems else None

@@ -24,6 +24,7 @@ MOST_OCTETS: Final = 160 * 1024
 """Of one flight: OpenSSL reads certificates up to 100 KiB, and the rest of a flight is small."""
 
 _CHANGE_CIPHER_SPEC: Final = 20
+_ALERT: Final = 21
 _HANDSHAKE: Final = 22
 
 _SERVER_HELLO: Final = 2
@@ -102,7 +103,7 @@ class ServerHello:
 class HelloReader:
     """Reads one server's first flight."""
 
-    __slots__ = ("_handshake", "_records", "_retried", "_size", "_suite", "done", "seen")
+    __slots__ = ("_handshake", "_records", "_retried", "_size", "_suite", "done", "lost", "seen")
 
     def __init__(self) -> None:
         self._records = bytearray()
@@ -113,6 +114,8 @@ class HelloReader:
         self.seen = ServerHello()
         self.done = False
         """Nothing more is going to be read."""
+        self.lost = False
+        """It became too long to be read to its end, by a TLS library perhaps not."""
 
     def feed(self, octets: bytes) -> None:
         """Take octets from the network, TLS records in any pieces."""
@@ -120,6 +123,7 @@ class HelloReader:
             return
         self._size += len(octets)
         if self._size > MOST_OCTETS:
+            self.lost = True
             self._stop()
             return
         self._records += octets
@@ -142,11 +146,12 @@ class HelloReader:
         if len(self._records) < 5:
             return False
         kind, end = self._records[0], 5 + int.from_bytes(self._records[3:5], "big")
-        if kind not in (_HANDSHAKE, _CHANGE_CIPHER_SPEC):
+        if kind not in (_HANDSHAKE, _CHANGE_CIPHER_SPEC, _ALERT):
             raise _NonsenseError
         if len(self._records) < end:
             return False
-        if kind == _HANDSHAKE:  # the other may follow a HelloRetryRequest, and says nothing
+        # A ChangeCipherSpec may follow a HelloRetryRequest, a warning may stand anywhere.
+        if kind == _HANDSHAKE:
             self._handshake += self._records[5:end]
         del self._records[:end]
         return True

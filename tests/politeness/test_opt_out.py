@@ -191,19 +191,25 @@ def test_a_scan_does_not_start_in_doubt(tmp_path: Path, content: bytes | None) -
         OptOut(path)
 
 
-def test_half_a_line_is_not_taken_for_an_entry(tmp_path: Path) -> None:
-    """Whoever copies a list over the old one writes it bit by bit, and all of .co has not opted out."""
+def test_half_a_line_does_not_hold_for_good(tmp_path: Path) -> None:
+    """Whoever copies a list over the old one writes it bit by bit; it counts at once, in case that
+    was all, but all of .co has not opted out.
+    """
     path, clock = tmp_path / "opt-out", Clock()
     path.write_text("a.example\n")
     opt_out = OptOut(path, clock=clock)
     path.write_text("a.example\nb.example\nco")
     clock.now = 1
     assert opt_out.entry_for_domain("b.example") == "b.example"
-    assert opt_out.entry_for_domain("another.co") is None
+    assert opt_out.entry_for_domain("another.co") == "co"
     path.write_text("a.example\nb.example\ncompany.example\nlast.example")
     clock.now = 2
     assert opt_out.entry_for_domain("company.example") == "company.example"
     assert opt_out.entry_for_domain("another.co") is None
+    assert opt_out.entry_for_domain("last.example") == "last.example"
     clock.now = 3  # nothing has come after it, so that it is a whole line without its end
+    assert opt_out.entry_for_domain("last.example") == "last.example"
+    write(path, "")
+    clock.now = 4
     assert opt_out.entry_for_domain("last.example") == "last.example"
     assert opt_out.entry_for_domain("another.co") is None

@@ -159,7 +159,7 @@ def test_a_message_may_lie_in_several_records() -> None:
     "octets",
     [
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="another protocol"),
-        pytest.param(bytes([21, 3, 3, 0, 2, 2, 40]), id="an alert"),
+        pytest.param(bytes([23, 3, 3, 0, 2, 2, 40]), id="what should be encrypted"),
         pytest.param(record(message(2, b"\x03\x03")), id="a hello that is cut off"),
         pytest.param(record(message(2, b"\x03\x03" + bytes(32) + b"\xff")), id="a long session id"),
         pytest.param(record(hello()[:-2] + b"\xff\xff"), id="long extensions"),
@@ -241,3 +241,15 @@ def test_the_group_is_the_one_that_openssl_names(version: ssl.TLSVersion, curve:
 
 def test_names_are_not_repeated() -> None:
     assert len(set(GROUPS.values())) == len(GROUPS)
+
+
+def test_a_warning_is_passed_over() -> None:
+    """A TLS library goes on after it, and so a peer could hide behind it what it does next."""
+    warning = bytes([21, 3, 3, 0, 2, 1, 90])
+    assert read(warning + record(hello())) == read(record(hello()))
+
+
+def test_a_flight_without_end_is_lost() -> None:
+    reader = HelloReader()
+    reader.feed(record(bytes(2**14)) * (MOST_OCTETS // 2**14))
+    assert reader.lost
