@@ -107,14 +107,28 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """A figure in the forms that a report needs."""
+    """A figure in the forms that a report needs; each is drawn when it is asked for."""
 
     svg: str
     """For a file: its own colours on white."""
-    png: bytes
-    inline: str
-    """For the page at desk width: colours from the page's style variables."""
-    inline_narrow: str
+    narrow: alt.TopLevelMixin
+    """The figure at the width of a phone, not yet drawn."""
+
+    @property
+    def png(self) -> bytes:
+        """The same as the file."""
+        drawn: bytes = vl_convert.svg_to_png(self.svg, scale=2)
+        return drawn
+
+    @property
+    def inline(self) -> str:
+        """For the page at desk width: colours from the page's style variables."""
+        return _inline(self.svg)
+
+    @property
+    def inline_narrow(self) -> str:
+        """For the page on a phone."""
+        return _inline(vl_convert.vegalite_to_svg(self.narrow.to_dict()))
 
 
 def draw_bars(bars: Sequence[Bar]) -> Drawing:
@@ -128,13 +142,7 @@ def draw_trend(points: Sequence[Point]) -> Drawing:
 
 
 def _draw(wide: alt.TopLevelMixin, narrow: alt.TopLevelMixin) -> Drawing:
-    svg = vl_convert.vegalite_to_svg(wide.to_dict())
-    return Drawing(
-        svg=svg,
-        png=vl_convert.svg_to_png(svg, scale=2),
-        inline=_inline(svg),
-        inline_narrow=_inline(vl_convert.vegalite_to_svg(narrow.to_dict())),
-    )
+    return Drawing(svg=vl_convert.vegalite_to_svg(wide.to_dict()), narrow=narrow)
 
 
 def _inline(svg: str) -> str:

@@ -37,11 +37,13 @@ Row = Mapping[str, Any]
 def percent(share: float | None) -> str:
     """A share for people: three figures where they mean something, never a rounded-away trace.
 
-    >>> percent(0.29612), percent(0.00078), percent(0.0000004), percent(None)
-    ('29.6 %', '0.078 %', '0.00004 %', '-')
+    >>> percent(0.29612), percent(0.00078), percent(0.0000004), percent(-0.188), percent(None)
+    ('29.6 %', '0.078 %', '0.00004 %', '-18.8 %', '-')
     """
     if share is None:
         return "-"
+    if share < 0:
+        return f"-{percent(-share)}"
     points = Decimal(repr(share)) * 100
     if points < 1:
         # Two figures, so that a share of a whole zone does not vanish.

@@ -19,7 +19,9 @@ from tests.analysis.stories import (
     NEW_MX,
     OFF,
     STORIES,
+    TESTING,
     TLS,
+    UNMEASURED,
     story,
     write_stories,
 )
@@ -134,6 +136,20 @@ def test_time_in_testing(told: Archive) -> None:
     }
     assert counts(ask(told, "time-in-testing", scan=TWO), "span", "at_least") == {
         ("1 to 3 months", True): (7, 7, 0)  # 31 days
+    }
+
+
+def test_a_beginning_that_nobody_saw_is_none(tmp_path: Path) -> None:
+    """Whoever could not be measured before may have been in mode testing all the time."""
+    stories = [
+        story("unseen", 2, UNMEASURED, TESTING, TESTING, TESTING),
+        story("begun", 3, ENFORCE, TESTING, UNMEASURED, TESTING),
+    ]
+    with open_archive(write_stories(tmp_path, stories)) as opened:
+        rows = ask(opened, "time-in-testing", scan=FOUR)
+    assert counts(rows, "span", "at_least") == {
+        ("1 to 3 months", True): (2, 5, 0),
+        ("1 to 3 months", False): (3, 5, 0),
     }
 
 

@@ -1,6 +1,6 @@
 -- question: For how long have the policies in mode testing been there?
 -- grain: scan, stratum, span since the first scan that saw it in mode testing without another mode since;
---   at_least: that is the first scan of the archive that lists the domain, so it may be longer
+--   at_least: no scan before saw it without mode testing, so it may be longer
 -- denominator: adopters with a valid policy in mode testing
 -- section: RFC 8461 §5; what testing is meant for is RFC 8461 §8
 -- by: scan, tld, rank, mx-operator, policy-host
@@ -14,8 +14,7 @@ with told as (
 ),
 since as (
     select
-        scan_id, domain, status, nth,
-        first_value(if(status = 'in', nth, null) ignore nulls) over run as from_nth,
+        scan_id, domain, status, outs,
         first_value(if(status = 'in', started_at, null) ignore nulls) over run as from_time,
         started_at
     from told
@@ -24,7 +23,7 @@ since as (
 counted as (
     select
         scan_id, stratum, span_band(days_between(from_time, started_at)) as span,
-        from_nth = 1 as at_least, count(*) as n
+        outs = 0 as at_least, count(*) as n
     from subjects
     join (from since where status = 'in') using (scan_id, domain)
     group by all
