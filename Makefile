@@ -24,7 +24,7 @@ demo: $(READY) ## scan the embedded lab world and open its report: demo/report/i
 	@echo "Open demo/report/index.html, or ask: $(BIN)/sts-report list"
 
 test: $(READY) ## the tests, under ten minutes on two cores; a file's tests stay together
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors test ## everything that must be green before a commit
 
