@@ -139,6 +139,14 @@ def test_time_in_testing(told: Archive) -> None:
     }
 
 
+def test_a_removal_behind_a_scan_that_saw_nothing_is_one(tmp_path: Path) -> None:
+    """It is told of the first scan that sees that the record is gone, and of no later one."""
+    stories = [story("hidden", 2, ENFORCE, UNMEASURED, ABSENT, ABSENT)]
+    with open_archive(write_stories(tmp_path, stories)) as opened:
+        found = {scan: counts(ask(opened, "removals", scan=scan), "way") for scan in DAYS}
+    assert found == {ONE: {}, TWO: {}, THREE: {"abruptly, from enforce": (2, 2, 0)}, FOUR: {}}
+
+
 def test_a_beginning_that_nobody_saw_is_none(tmp_path: Path) -> None:
     """Whoever could not be measured before may have been in mode testing all the time."""
     stories = [

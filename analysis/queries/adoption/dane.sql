@@ -1,7 +1,8 @@
 -- question: How many adopters, and how many other domains, have DANE as well?
 -- grain: scan, stratum, among (adopters or other domains), DANE outcome
 -- denominator: adopters, or domains without a record, whose MX hosts the scan looked up; left_out
---   counts those out of its scope, and the domains whose record was not measured
+--   counts those out of its scope, and the domains whose record was not measured.  Other domains
+--   are in scope by a draw or because they ask for TLS reports: for all of them see estimates
 -- section: RFC 7672; RFC 8461 §2
 -- by: scan, tld, rank, mx-operator
 with classed as (

@@ -2,23 +2,23 @@
 -- grain: scan, stratum, way: after mode none, and after it too early, when a policy seen before mode
 --   none could still be kept by a sender; abruptly from enforce or testing; abruptly but with its last
 --   valid policy expired; or no valid policy was ever seen
--- denominator: domains that had a record in the last scan before that lists them and have none now
+-- denominator: domains that had a record in the last scan before that lists them and could measure it,
+--   and have none now
 -- section: RFC 8461 §8.3
 -- by: scan, tld, rank, mx-operator
 with told as (
     select
         scan_id, domain, record_outcome, started_at,
-        lag(adopter) over history as had_record,
+        last_value(if(record_outcome = 'unmeasured', null, adopter) ignore nulls)
+            over earlier as had_record,
         last_value(if(policy_outcome = 'valid' and record_outcome = 'valid', mode, null) ignore nulls)
             over earlier as last_mode,
         max(if(policy_outcome = 'valid' and record_outcome = 'valid' and mode <> 'none',
             epoch(started_at) + max_age, null)) over earlier as kept_until
     from histories
-    window
-        history as (partition by domain order by place),
-        earlier as (
-            partition by domain order by place rows between unbounded preceding and 1 preceding
-        )
+    window earlier as (
+        partition by domain order by place rows between unbounded preceding and 1 preceding
+    )
 ),
 counted as (
     select
