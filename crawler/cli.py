@@ -31,15 +31,9 @@ from crawler.scan.context import utc_now
 from crawler.scan.machine import Health
 from crawler.scan.processes import WorkerError
 from crawler.scan.progress import Progress, standard_error, visible
-from crawler.scan.run import (
-    Interrupted,
-    Outcome,
-    Request,
-    RequestError,
-    WorkRemainsError,
-    scan,
-    seal_scan,
-)
+from crawler.scan.request import Request, RequestError
+from crawler.scan.run import Outcome, WorkRemainsError, scan, seal_scan
+from crawler.scan.stopping import Interrupted
 from crawler.snapshot import duck, purge
 from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.lists import ListError

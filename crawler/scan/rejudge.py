@@ -13,7 +13,7 @@ from crawler.assessment.rules import RULES_VERSION
 from crawler.scan.closing import SUFFIXES, TRUST_ROOTS, openssl_versions
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
-from crawler.scan.run import RequestError
+from crawler.scan.request import RequestError
 from crawler.snapshot import manifest
 from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.folder import SealedWork

@@ -11,18 +11,14 @@ of the passes; ``seal_scan`` closes the scan when every share is done.
 from __future__ import annotations
 
 import hashlib
-import json
-import secrets
 import shutil
-import signal
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import trio
 
@@ -37,16 +33,23 @@ from crawler.scan.executor import Executor, Local
 from crawler.scan.passes import Pass
 from crawler.scan.processes import open_processes, start_process
 from crawler.scan.progress import Progress
+from crawler.scan.request import (
+    Request,
+    RequestError,
+    archive_of,
+    existing,
+    new_scan,
+    require_sensible,
+)
 from crawler.scan.rounds import run_passes
 from crawler.scan.session import open_context, trust_roots, within_descriptors
+from crawler.scan.stopping import stoppable
 from crawler.snapshot import damage, lists, manifest
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.manifest import Manifest
-from crawler.snapshot.sharding import SHARDS_PER_WORKER
 from crawler.snapshot.share import Share, ShareWork
-from crawler.snapshot.store import Archive, LockedError, ScanFolder, StoreError
+from crawler.snapshot.store import Archive, LockedError, ScanFolder
 from crawler.snapshot.suffixes import Suffixes
-from crawler.vocabulary import Scope
 
 PASSES = "passes"
 """The state that says that the passes are over."""
@@ -56,65 +59,6 @@ SHARES = "shares"
 
 PROBING = "probing"
 """The state that says that somebody may have been contacted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a user asks for."""
-
-    sources: tuple[str, ...]
-    archive: Path
-    config: Config
-    scope: Scope = Scope.ADOPTERS
-    sample_rate: float = 0.0
-    both_families: bool = False
-    scan_id: str | None = None
-    seed: str | None = None
-    executor: Literal["local", "processes"] = "local"
-    workers: int = 1
-    """Of ``processes``."""
-    share: Share | None = None
-    """Run this share of the scan only."""
-    only: str | None = None
-    """Run the pass of this name only."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What beside list, configuration and scope decides what is measured."""
-        return {
-            "sample_rate": self.sample_rate,
-            "both_families": self.both_families,
-        }
-
-    def identity(self) -> str:
-        """What makes two requests the same scan: the list, the configuration and the scope."""
-        facts = {
-            "list": lists.fingerprint(self.sources),
-            "configuration": self.config.as_dict(),
-            "scope": self.scope,
-            **self.settings,
-        }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-    def owns(self, pass_: Pass, shard: int) -> bool:
-        """Whether a shard of a pass is to be run."""
-        return self.only in (None, pass_.name) and (self.share is None or self.share.owns(shard))
-
-    @property
-    def processes(self) -> int:
-        """How many processes probe, this one's peers on other machines included."""
-        if self.share is not None:
-            return self.share.of
-        return self.workers if self.executor == "processes" else 1
-
-    @property
-    def least_shards(self) -> int:
-        """Into how many shards the work is divided at the least, so that everybody has some."""
-        return 1 if self.processes == 1 else SHARDS_PER_WORKER * self.processes
-
-
-class RequestError(Exception):
-    """The request cannot be carried out; one sentence with the place and the remedy."""
 
 
 class WorkRemainsError(Exception):
@@ -142,14 +86,6 @@ NAMED = 8
 """Shards that are named; who wants all of them looks at the shares."""
 
 
-class Interrupted(Exception):
-    """The scan was told to stop; everything measured so far is on the disk."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of it."""
@@ -168,7 +104,7 @@ async def scan(request: Request, progress: Progress, *, now: Clock = utc_now) ->
     ``Interrupted`` after a checkpoint, and ``WorkRemainsError`` when the shards that the request
     does not ask for have to be run first.
     """
-    async with _stoppable(progress):
+    async with stoppable(progress):
         return await _scan(request, progress, now)
 
 
@@ -183,7 +119,7 @@ async def seal_scan(
     folder = Archive(archive).open_scan(scan_id)
     if folder.sealed:
         return _already_sealed(folder)
-    async with _stoppable(progress):
+    async with stoppable(progress):
         with folder.lock():
             await trio.to_thread.run_sync(_undo_damage, folder, progress)
             if folder.read_state(lists.STATE) is None:
@@ -229,12 +165,12 @@ def _already_sealed(folder: ScanFolder) -> Outcome:
 
 async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     doctor.require_identity(request.config)
-    _require_sensible(request)
+    require_sensible(request)
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
-    archive = _archive(request)
+    archive = archive_of(request)
     identity = None if "-" in request.sources else request.identity()
-    folder = _existing(request, archive, identity)
+    folder = existing(request, archive, identity)
     if folder is not None and folder.sealed:
         return _already_sealed(folder)
     checks: list[ResolverCheck] = []
@@ -242,7 +178,7 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
         checks = await doctor.check_resolvers(request.config)
         doctor.require_resolver(checks)
     if folder is None:
-        folder = _new(request, archive, identity)
+        folder = new_scan(request, archive, identity)
     else:
         progress.say(f"resuming scan {folder.scan_id}")
     with folder.lock(request.share.label if request.share else None) as held:
@@ -257,27 +193,6 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
         return await _close(begun, progress, now)
 
 
-def _require_sensible(request: Request) -> None:
-    """Raise ``RequestError`` for what cannot be asked for together."""
-    if request.share is not None:
-        if request.executor != "local":
-            raise RequestError("--shard is one process; leave --executor away, or the --shard")
-        if request.scan_id is None or "-" in request.sources:
-            raise RequestError(
-                "--shard needs --scan-id and lists that are files: every share has to find the "
-                "same scan"
-            )
-    limits = request.config.politeness.connections, request.config.dns.in_flight
-    if (among := request.processes) > min(limits):
-        raise RequestError(
-            f"{among} processes cannot share [politeness] connections = {limits[0]} and [dns] "
-            f"in_flight = {limits[1]}; raise these, or take fewer processes"
-        )
-
-
-# --- which scan ----------------------------------------------------------------------------
-
-
 def _readable_roots(config: Config) -> tuple[str, bytes]:
     try:
         name, pem = trust_roots(config)
@@ -285,43 +200,6 @@ def _readable_roots(config: Config) -> tuple[str, bytes]:
     except (OSError, ValueError) as error:
         raise RequestError(f"[net] trust_roots: {error}; name a PEM file of certificates") from None
     return name, pem
-
-
-def _archive(request: Request) -> Archive:
-    if request.archive.exists() and not request.archive.is_dir():
-        raise RequestError(f"--out {request.archive} is a file; name a folder for the archive")
-    return Archive(request.archive)
-
-
-def _existing(request: Request, archive: Archive, identity: str | None) -> ScanFolder | None:
-    """The scan that the request names, or the unfinished one that it equals.
-
-    Standard input cannot be compared before it is read and has no identity: it is resumed by
-    its id only.
-    """
-    if request.scan_id is None:
-        return None if identity is None else archive.unfinished(identity)
-    folder = {f.scan_id: f for f in archive.scans()}.get(request.scan_id)
-    if folder is None or folder.sealed or identity is None:
-        return folder
-    if folder.read_state("identity") != identity:
-        raise RequestError(
-            f"scan {request.scan_id} was begun with another list, configuration or scope; "
-            "give the same ones to resume it, or another --scan-id to begin a new scan"
-        )
-    return folder
-
-
-def _new(request: Request, archive: Archive, identity: str | None) -> ScanFolder:
-    scan_id = request.scan_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    try:
-        return archive.create_scan(scan_id, identity=identity or f"standard input {scan_id}")
-    except StoreError:
-        # Shares that begin at the same moment: one of the others was first.
-        folder = _existing(request, archive, identity) if request.share else None
-        if folder is None:
-            raise
-        return folder
 
 
 # --- carrying it out -----------------------------------------------------------------------
@@ -492,41 +370,3 @@ def _read_list(request: Request, folder: ScanFolder, progress: Progress) -> None
             f"the disk of {folder.path} has room for about {room:,} domains, and the list has "
             f"{summary.accepted:,}; a scan that stops for want of room goes on once there is more"
         )
-
-
-@asynccontextmanager
-async def _stoppable(progress: Progress) -> AsyncIterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly stop; a second one ends the process.
-
-    A SIGHUP that is ignored, as nohup(1) has it, stays so.
-
-    A block that comes to its end all the same, because its last step does not stop half-way, has
-    done what it was asked.
-    """
-    work = trio.CancelScope()
-    stopped: list[int] = []
-    ended = False
-
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        heard.append(signal.SIGHUP)
-
-    async def listen(task_status: trio.TaskStatus[None]) -> None:
-        with trio.open_signal_receiver(*heard) as signals:
-            task_status.started()
-            async for number in signals:
-                if stopped:
-                    signal.signal(number, signal.SIG_DFL)
-                    signal.raise_signal(number)
-                stopped.append(number)
-                progress.say("stopping; a second signal stops at once")
-                work.cancel()
-
-    async with trio.open_nursery() as nursery:
-        await nursery.start(listen)
-        with work:  # the listener outlives it, to hear the second signal
-            yield
-            ended = True
-        nursery.cancel_scope.cancel()
-    if stopped and not ended:
-        raise Interrupted(stopped[0])

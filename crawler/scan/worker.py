@@ -26,6 +26,7 @@ from crawler.scan.executor import Local
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
 from crawler.scan.session import open_context, within_descriptors
+from crawler.scan.stopping import STOPPING
 from crawler.scan.wire import Call, Channel, Failed, Greet, Limit, News, Reply, Report, Run, Setup
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.store import ScanFolder
@@ -188,9 +189,9 @@ def _portable(error: Exception) -> Exception:
 
 def main() -> None:
     """Work for the process at the other end of the socket."""
-    # A terminal's Ctrl-C and a supervisor's SIGTERM go to all processes; the scan hears them and
-    # says when to stop.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A terminal's Ctrl-C or hang-up and a supervisor's SIGTERM go to all processes; the scan hears
+    # them and says when to stop.
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     own = socket.socket(fileno=int(sys.argv[1]))
     trio.run(_serve, own)

@@ -20,7 +20,8 @@ import trio
 
 from crawler.config import Retry
 from crawler.scan.progress import Progress
-from crawler.scan.run import Request, WorkRemainsError, scan
+from crawler.scan.request import Request
+from crawler.scan.run import WorkRemainsError, scan
 from crawler.snapshot.manifest import Manifest
 from crawler.vocabulary import IoStatus, Scope
 from tests.benchmarks.ours import DEFINITE, settings

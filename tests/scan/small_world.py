@@ -37,8 +37,9 @@ from crawler.scan.executor import Local
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
+from crawler.scan.request import Request
 from crawler.scan.rounds import run_passes
-from crawler.scan.run import Outcome, Request, scan
+from crawler.scan.run import Outcome, scan
 from crawler.scan.session import open_context
 from crawler.snapshot import parts
 from crawler.snapshot.memory import MemoryWork

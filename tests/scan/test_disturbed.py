@@ -20,7 +20,8 @@ import pytest
 
 from crawler.scan.context import utc_now
 from crawler.scan.progress import Progress
-from crawler.scan.run import Request, scan
+from crawler.scan.request import Request
+from crawler.scan.run import scan
 from tests.disk import Trouble
 from tests.scan.children import (
     ROOT,

@@ -16,7 +16,8 @@ from crawler.config import Retry, Seconds, Vantage
 from crawler.records import Lookup, StarttlsSession
 from crawler.scan.passes import MAIL, NAMES, POLICIES
 from crawler.scan.progress import Progress
-from crawler.scan.run import Outcome, RequestError, WorkRemainsError, seal_scan
+from crawler.scan.request import RequestError
+from crawler.scan.run import Outcome, WorkRemainsError, seal_scan
 from crawler.scan.wire import Limit
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.share import Share

@@ -17,7 +17,9 @@ import trio
 from crawler.config import Seconds
 from crawler.records import StarttlsSession
 from crawler.scan.progress import Progress
-from crawler.scan.run import Request, scan
+from crawler.scan.request import Request
+from crawler.scan.run import scan
+from crawler.scan.stopping import STOPPING
 from crawler.snapshot.store import Archive
 from crawler.vocabulary import IoStatus
 from tests.net.hosts import mail_host
@@ -78,6 +80,13 @@ def owner_of(peer: Peer) -> int:
     raise AssertionError(f"nobody has the connection from port {port}")
 
 
+def ignored_by(pid: int) -> set[int]:
+    """The signals that a process does not heed."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(status.partition("SigIgn:")[2].split()[0], 16)
+    return {number for number in range(1, 65) if mask >> number - 1 & 1}
+
+
 def once(do: Callable[[Peer], None], host: Host) -> Host:
     """A host that does something first when it is visited for the first time."""
     done: list[Peer] = []
@@ -103,11 +112,17 @@ def mail(context: Any) -> Behaviour:
 async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_left_alone_first(
     tmp_path: Path,
 ) -> None:
-    """It is killed right after an MX host has accepted its connection."""
+    """It is killed right after an MX host has accepted its connection.
+
+    By what cannot be ignored: what stops the scan, and reaches all its processes, it leaves to it.
+    """
     killed: list[float] = []
+    ignored: set[int] = set()
 
     def kill(peer: Peer) -> None:
-        os.kill(owner_of(peer), signal.SIGKILL)
+        worker = owner_of(peer)
+        ignored.update(ignored_by(worker))
+        os.kill(worker, signal.SIGKILL)
         killed.append(trio.current_time())
 
     interval = 3.0  # more than a worker takes to start
@@ -139,6 +154,7 @@ async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_lef
         }
         local = Request(sources=(str(listed),), archive=tmp_path / "one", config=world.config)
         expected = rows_of_all(await scan(local, Progress(quiet=True)))
+    assert ignored.issuperset(STOPPING)
     assert len([said for said in told.said if "ended by SIGKILL; another one" in said]) == 1
     found = rows_of_all(outcome)
     assert {c: multiset(found[c]) for c in found} == {c: multiset(expected[c]) for c in expected}
@@ -219,15 +235,19 @@ def test_workers_end_when_the_scan_is_killed_and_hold_its_lock_until_then(
 
 
 @pytest.mark.soak
-def test_a_terminal_s_ctrl_c_reaches_everybody_and_stops_at_a_checkpoint(
-    lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
+def test_what_a_terminal_sends_reaches_everybody_and_stops_at_a_checkpoint(
+    lab_process: LabProcess,
+    expected: dict[str, Counter[str]],
+    tmp_path: Path,
+    number: signal.Signals,
 ) -> None:
     with lab_process.scan(
         tmp_path, options=("--executor", "processes", "--workers", "2"), process_group=0
     ) as running:
-        lab_process.signal(running, signal.SIGINT, query=60, group=True)
+        lab_process.signal(running, number, query=60, group=True)
         _, said = running.communicate()
     assert running.returncode == 130
-    assert "stopped by SIGINT" in said
+    assert f"stopped by {number.name}" in said
     lab_process.finish(tmp_path)
     assert rows(tmp_path) == expected

@@ -9,7 +9,8 @@ from typing import Any
 from crawler import config, lab
 from crawler.config import Config
 from crawler.scan.progress import Progress
-from crawler.scan.run import Outcome, Request, scan
+from crawler.scan.request import Request
+from crawler.scan.run import Outcome, scan
 
 
 def settings_of(world: lab.World) -> Config:

@@ -1,0 +1,135 @@
+"""What a user asks for, and which scan of the archive that is: a new one, or one to go on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from crawler.config import Config
+from crawler.scan.passes import Pass
+from crawler.snapshot import lists
+from crawler.snapshot.sharding import SHARDS_PER_WORKER
+from crawler.snapshot.share import Share
+from crawler.snapshot.store import Archive, ScanFolder, StoreError
+from crawler.vocabulary import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asks for."""
+
+    sources: tuple[str, ...]
+    archive: Path
+    config: Config
+    scope: Scope = Scope.ADOPTERS
+    sample_rate: float = 0.0
+    both_families: bool = False
+    scan_id: str | None = None
+    seed: str | None = None
+    executor: Literal["local", "processes"] = "local"
+    workers: int = 1
+    """Of ``processes``."""
+    share: Share | None = None
+    """Run this share of the scan only."""
+    only: str | None = None
+    """Run the pass of this name only."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What beside list, configuration and scope decides what is measured."""
+        return {
+            "sample_rate": self.sample_rate,
+            "both_families": self.both_families,
+        }
+
+    def identity(self) -> str:
+        """What makes two requests the same scan: the list, the configuration and the scope."""
+        facts = {
+            "list": lists.fingerprint(self.sources),
+            "configuration": self.config.as_dict(),
+            "scope": self.scope,
+            **self.settings,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def owns(self, pass_: Pass, shard: int) -> bool:
+        """Whether a shard of a pass is to be run."""
+        return self.only in (None, pass_.name) and (self.share is None or self.share.owns(shard))
+
+    @property
+    def processes(self) -> int:
+        """How many processes probe, this one's peers on other machines included."""
+        if self.share is not None:
+            return self.share.of
+        return self.workers if self.executor == "processes" else 1
+
+    @property
+    def least_shards(self) -> int:
+        """Into how many shards the work is divided at the least, so that everybody has some."""
+        return 1 if self.processes == 1 else SHARDS_PER_WORKER * self.processes
+
+
+class RequestError(Exception):
+    """The request cannot be carried out; one sentence with the place and the remedy."""
+
+
+def require_sensible(request: Request) -> None:
+    """Raise ``RequestError`` for what cannot be asked for together."""
+    if request.share is not None:
+        if request.executor != "local":
+            raise RequestError("--shard is one process; leave --executor away, or the --shard")
+        if request.scan_id is None or "-" in request.sources:
+            raise RequestError(
+                "--shard needs --scan-id and lists that are files: every share has to find the "
+                "same scan"
+            )
+    limits = request.config.politeness.connections, request.config.dns.in_flight
+    if (among := request.processes) > min(limits):
+        raise RequestError(
+            f"{among} processes cannot share [politeness] connections = {limits[0]} and [dns] "
+            f"in_flight = {limits[1]}; raise these, or take fewer processes"
+        )
+
+
+def archive_of(request: Request) -> Archive:
+    """The archive that the scan goes into, which need not be there yet."""
+    if request.archive.exists() and not request.archive.is_dir():
+        raise RequestError(f"--out {request.archive} is a file; name a folder for the archive")
+    return Archive(request.archive)
+
+
+def existing(request: Request, archive: Archive, identity: str | None) -> ScanFolder | None:
+    """The scan that the request names, or the unfinished one that it equals.
+
+    Standard input cannot be compared before it is read and has no identity: it is resumed by
+    its id only.
+    """
+    if request.scan_id is None:
+        return None if identity is None else archive.unfinished(identity)
+    folder = {f.scan_id: f for f in archive.scans()}.get(request.scan_id)
+    if folder is None or folder.sealed or identity is None:
+        return folder
+    if folder.read_state("identity") != identity:
+        raise RequestError(
+            f"scan {request.scan_id} was begun with another list, configuration or scope; "
+            "give the same ones to resume it, or another --scan-id to begin a new scan"
+        )
+    return folder
+
+
+def new_scan(request: Request, archive: Archive, identity: str | None) -> ScanFolder:
+    """The folder of a scan that begins."""
+    scan_id = request.scan_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    try:
+        return archive.create_scan(scan_id, identity=identity or f"standard input {scan_id}")
+    except StoreError:
+        # Shares that begin at the same moment: one of the others was first.
+        folder = existing(request, archive, identity) if request.share else None
+        if folder is None:
+            raise
+        return folder
