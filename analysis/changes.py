@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.archive import PACKAGE, Archive, Scan
+from analysis.archive import PACKAGE, Archive
+from analysis.scans import Scan
 from analysis.tables import whole
 
 Row = Mapping[str, Any]

@@ -18,15 +18,7 @@ import click
 from rich.console import Console
 
 from analysis import change_formats, customer_formats, customer_list, population, tables
-from analysis.archive import (
-    PACKAGE,
-    Archive,
-    ArchiveError,
-    BadQuery,
-    NotAnArchive,
-    Result,
-    open_archive,
-)
+from analysis.archive import PACKAGE, Archive, BadQuery, Result, open_archive
 from analysis.catalogue import (
     GROUPINGS,
     SECTIONS,
@@ -41,6 +33,7 @@ from analysis.customers import Customers
 from analysis.population import BadPopulation
 from analysis.release import contents, describe
 from analysis.release.folder import NotOurs, replaced
+from analysis.scans import ArchiveError, NotAnArchive
 
 _PIPE_WIDTH: Final = 1000
 """Columns of a table that goes to a file: nothing is folded there."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis import places
-from analysis.archive import PACKAGE, Archive, Scan
+from analysis.archive import PACKAGE, Archive
 from analysis.customer_list import Listed
 from analysis.places.pointer import Place, Pointer
+from analysis.scans import Scan
 
 _LIST: Final = {"place": "bigint", "listed": "varchar", "domain": "varchar"}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.archive import Scan
+from analysis.scans import Scan
 from analysis.tables import plain, whole
 
 UNKNOWN: Final = "not recorded"

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from analysis import tables
-from analysis.archive import Archive, Column, Result, Scan, files_beside, part_columns
+from analysis.archive import Archive, Column, Result, part_columns
 from analysis.catalogue import Question
+from analysis.scans import Scan, files_beside
 
 _DOMAINS: Final = """
 select * replace (rank_band::varchar as rank_band)

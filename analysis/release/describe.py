@@ -13,9 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.archive import Column, Scan
+from analysis.archive import Column
 from analysis.release.contents import Resource, slug
 from analysis.release.folder import sha256
+from analysis.scans import Scan
 
 NAME: Final = "mta-sts-census"
 TITLE: Final = "MTA-STS census"

@@ -12,8 +12,9 @@ from tempfile import gettempdir
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.archive import PACKAGE, Archive, ArchiveError, BadQuery, NotAnArchive, open_archive
+from analysis.archive import PACKAGE, Archive, BadQuery, open_archive
 from analysis.catalogue import find
+from analysis.scans import ArchiveError, NotAnArchive
 from crawler import records, vocabulary
 from crawler.snapshot.schema import schema_of
 from tests.analysis.archive_fixture import KINDS, SCANS, write_archive, write_scan

@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from analysis.archive import Archive, find_scans, open_archive
+from analysis.archive import Archive, open_archive
 from analysis.catalogue import find, questions
 from analysis.cli import main
 from analysis.release import contents, describe, folder
 from analysis.release.contents import slug
 from analysis.release.folder import NotOurs, replaced
+from analysis.scans import find_scans
 from tests.analysis.archive_fixture import KINDS, SCANS
 from tests.analysis.asking import FIRST
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from analysis.archive import Archive, NotAnArchive, open_archive
+from analysis.archive import Archive, open_archive
 from analysis.catalogue import find
 from analysis.cli import main
 from analysis.figures import OF_SEVERAL_VANTAGES, Figure, Words, answer
+from analysis.scans import NotAnArchive
 from tests.analysis.asking import counts
 from tests.analysis.vantage_fixture import TARGETS, Made, write_campaign, write_empty
 

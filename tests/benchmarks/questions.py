@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analysis.archive import ArchiveError, open_archive
+from analysis.archive import open_archive
 from analysis.catalogue import questions
+from analysis.scans import ArchiveError
 from tests.benchmarks import synthetic
 
 MOST_SECONDS: Final = 60.0
