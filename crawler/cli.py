@@ -235,6 +235,12 @@ class _Shard(click.ParamType[Share]):
     type=click.Choice(["names", "hosts", "policies", "mail"]),
     help="Run this pass only, if those before it are over.",
 )
+@click.option(
+    "--since",
+    metavar="SCAN",
+    help="Ask DNS everything, but hold conversations only where something has changed since SCAN, was "
+    "wrong or is due; carry over the rest.  latest: the newest sealed scan.",
+)
 @click.option("--seed", help="Order of visits and sample; default: derived from the scan id.")
 def scan_command(
     lists: tuple[str, ...],
@@ -247,6 +253,7 @@ def scan_command(
     workers: int | None,
     share: Share | None,
     only: str | None,
+    since: str | None,
     seed: str | None,
 ) -> None:
     """Measure every domain of LIST (a file, or - for standard input) into a sealed snapshot.
@@ -268,6 +275,7 @@ def scan_command(
         workers=workers or os.cpu_count() or 1,
         share=share,
         only=only,
+        since=since,
     )
     progress = Progress()
     _announce(_run(lambda: scan(request, progress)), progress)

@@ -62,7 +62,7 @@ def seconds(value: object, key: str) -> float:
 
 
 def knob(reason: str, default: Any = MISSING, **bounds: float) -> Any:
-    """A key, why it exists or why its default is what it is, and its bounds (``above``, ``least``)."""
+    """A key, why it exists or why its default is what it is, and its bounds (``above``, ``least``, ``most``)."""
     metadata = {"reason": reason, **bounds}
     if isinstance(default, (list, tuple)):
         return field(default_factory=lambda: tuple(default), metadata=metadata)
@@ -155,6 +155,23 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """How far the facts of an earlier scan reach, for ``scan --since``."""
+
+    max_age: Seconds = knob(
+        "what was observed longer ago is asked again; a monthly study must not rest on older facts",
+        Seconds(28 * 86400),
+        above=0,
+    )
+    sample: float = knob(
+        "share of what could be carried over that is asked again, to tell how much of it still holds",
+        0.1,
+        least=0,
+        most=1,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
     """Where the scan runs from."""
 
@@ -202,6 +219,7 @@ class Config:
     identity: Identity = field(default_factory=Identity)
     politeness: Politeness = field(default_factory=Politeness)
     retry: Retry = field(default_factory=Retry)
+    since: Since = field(default_factory=Since)
     vantage: Vantage = field(default_factory=Vantage)
     limits: Limits = field(default_factory=Limits)
 
@@ -274,6 +292,8 @@ def _check_bounds(section: Any, name: str) -> None:
             raise ConfigError(f"{key} = {value:g} must be above {f.metadata['above']}")
         if "least" in f.metadata and not value >= f.metadata["least"]:
             raise ConfigError(f"{key} = {value:g} must be at least {f.metadata['least']}")
+        if "most" in f.metadata and not value <= f.metadata["most"]:
+            raise ConfigError(f"{key} = {value:g} must be at most {f.metadata['most']}")
 
 
 def load(

@@ -20,6 +20,7 @@ from crawler.vocabulary import (
     CertificateProblem,
     DaneOutcome,
     DnsStatus,
+    Due,
     IoStatus,
     MailOutcome,
     Mode,
@@ -36,7 +37,7 @@ from crawler.vocabulary import (
     TxtKind,
 )
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """Additive changes raise the minor number; anything else the major one."""
 
 
@@ -214,6 +215,13 @@ class Conversation(Observation):
     connect_ms: float | None = optional("from the start until the connection stood, milliseconds")
     tls_ms: float | None = optional("from ClientHello to the end of the handshake, milliseconds")
     chain: tuple[str, ...] = col("certificates presented, leaf first, SHA-256 of each", default=())
+    carried_from: str | None = optional(
+        "the earlier scan that observed this, from which it was carried over (scan --since) with its "
+        "own times, attempt and vantage; null when this scan observed it"
+    )
+    due: Due | None = optional(
+        "why a scan since an earlier one asked this target again; null in every other scan"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,6 +462,7 @@ class PolicyTarget:
         "CNAME chain of the host; an opt-out may name any of them", default=()
     )
     attempts: int = col("conversations tried in earlier rounds", default=0)
+    due: Due | None = optional("why it is asked although an earlier scan has asked it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -468,6 +477,7 @@ class MailTarget:
         "CNAME chain of the host; an opt-out may name any of them", default=()
     )
     attempts: int = col("conversations tried in earlier rounds", default=0)
+    due: Due | None = optional("why it is asked although an earlier scan has asked it")
 
 
 TARGETS = (NameTarget, HostTarget, PolicyTarget, MailTarget)

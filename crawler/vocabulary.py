@@ -97,6 +97,23 @@ class Stage(StrEnum):
     HTTP_BODY = "http-body"
 
 
+class Due(StrEnum):
+    """Why a scan since an earlier one asked a target again, the first that holds (ours)."""
+
+    NEW = "new"
+    """The earlier scan has nothing about it, or has it from another vantage."""
+    WRONG = "wrong"
+    """It was not right: whoever mends it is seen at once."""
+    CHANGED = "changed"
+    """The names or addresses that lead to it, or what DNS says about it, are others now."""
+    EXPIRED = "expired"
+    """A certificate that it presented has expired since."""
+    OLD = "old"
+    """What is known was observed too long ago."""
+    SAMPLE = "sample"
+    """Nothing of that: it was drawn, so that what is carried over can be judged by the drawn."""
+
+
 class Resumption(StrEnum):
     """How a server of TLS 1.2 or below lets a session be resumed (ours)."""
 

@@ -52,6 +52,7 @@ async def probe(
         host=target.host,
         address=target.address,
         attempt=target.attempts + 1,
+        due=target.due,
     )
     names = (target.domain, target.host, *target.aliases)
 

@@ -45,6 +45,7 @@ async def probe(
         host=target.host,
         address=target.address,
         attempt=target.attempts + 1,
+        due=target.due,
     )
     names = (target.host, *target.aliases)
 

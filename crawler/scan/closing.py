@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -19,11 +20,14 @@ from OpenSSL import SSL
 from crawler import __version__, config
 from crawler.assessment.rules import RULES_VERSION
 from crawler.config import Config
+from crawler.politeness.opt_out import OptOut
 from crawler.scan import canary, health
 from crawler.scan.context import Clock
 from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
+from crawler.scan.request import BEGAN
 from crawler.snapshot import lists, purge
+from crawler.snapshot.carry import Since
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.manifest import Facts, Manifest
 from crawler.snapshot.plan import Planning
@@ -34,8 +38,6 @@ from crawler.vocabulary import Scope
 
 TRUST_ROOTS = "trust-roots.pem"
 SUFFIXES = "public_suffix_list.dat"
-BEGAN = "began"
-"""The state that a scan writes down when it begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Begun:
     scope: Scope
     sample_rate: float
     both_families: bool
+    since: str | None
     seed: str
     facts: dict[str, Any]
     """The rest of what was written down: when it was, the trust store, the resolvers' checks."""
@@ -62,9 +65,15 @@ class Begun:
             scope=Scope(asked["scope"]),
             sample_rate=asked["sample_rate"],
             both_families=asked["both_families"],
+            since=asked.get("since"),
             seed=facts["seed"],
             facts=facts,
         )
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began."""
+        return datetime.fromisoformat(self.facts["started_at"])
 
     @property
     def roots(self) -> bytes:
@@ -79,6 +88,26 @@ class Begun:
             scope=self.scope,
             sample_rate=self.sample_rate,
             both_families=self.both_families,
+        )
+
+    def earlier(self, opt_out: OptOut) -> Since | None:
+        """The scan whose conversations are carried over, if there is one."""
+        if self.since is None:
+            return None
+
+        def left_alone(names: Sequence[str], address: str) -> bool:
+            return any(map(opt_out.entry_for_host, names)) or bool(
+                opt_out.entry_for_address(address)
+            )
+
+        return Since(
+            earlier=ScanFolder(self.folder.path.with_name(f"scan={self.since}")),
+            scan_id=self.folder.scan_id,
+            at=self.started_at,
+            vantage=self.config.vantage.name,
+            max_age=self.config.since.max_age,
+            sample=self.config.since.sample,
+            left_alone=left_alone,
         )
 
 
@@ -103,7 +132,7 @@ def _facts(begun: Begun, suffixes: Suffixes, ended_at: datetime) -> Facts:
     outages = chain.from_iterable(folder.read_states(canary.STATE))
     return Facts(
         scan_id=folder.scan_id,
-        started_at=datetime.fromisoformat(begun.facts["started_at"]),
+        started_at=begun.started_at,
         ended_at=ended_at,
         software_version=__version__,
         configuration=settings.as_dict(),
@@ -124,6 +153,7 @@ def _facts(begun: Begun, suffixes: Suffixes, ended_at: datetime) -> Facts:
         more={
             "sample_rate": begun.sample_rate,
             "both_families": begun.both_families,
+            "since": begun.since,
             "closed_world": settings.closed_world,
             **({purge.STATE: purges} if purges else {}),
         },

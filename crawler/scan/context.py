@@ -15,6 +15,7 @@ from crawler.politeness.opt_out import OptOut
 from crawler.scan.canary import Canaries
 from crawler.scan.health import Health
 from crawler.scan.progress import Progress
+from crawler.snapshot.carry import Since
 from crawler.snapshot.plan import Planning
 from crawler.snapshot.work import Work
 
@@ -36,6 +37,8 @@ class Frame:
     planning: Planning
     work: Work
     progress: Progress
+    since: Since | None = None
+    """The earlier scan that conversations are carried over from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

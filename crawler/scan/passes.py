@@ -24,8 +24,12 @@ from crawler.records import (
 from crawler.scan.context import Context
 from crawler.scan.destinations import visit
 from crawler.scan.sink import Sink
-from crawler.snapshot import plan
+from crawler.snapshot import carry, plan
 from crawler.snapshot.plan import Connection, Planning, Relation
+
+
+FirstRound = Callable[[Connection, Planning], Relation]
+"""Everything that a pass may ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +38,12 @@ class Pass:
 
     name: str
     target: type[Any]
-    first: Callable[[Connection, Planning], Relation] | None
+    first: FirstRound | None
     """What the first round asks; ``None``: every question about every domain of the list."""
     again: Callable[[Connection], Relation]
     probe: Callable[[Context, Sequence[Any], Sink], Awaitable[None]]
+    carried: carry.Conversation | None = None
+    """How what an earlier scan observed is carried over; ``None``: everything is asked anew."""
     by_destination: bool = False
     """Whether shards are of destinations: the same number of every such pass has the same ones."""
     shards_at_once: int
@@ -129,6 +135,7 @@ POLICIES: Final = Pass(
     first=plan.policies,
     again=plan.policies_again,
     probe=_fetch_policies,
+    carried=carry.POLICIES,
     by_destination=True,
     shards_at_once=8,
 )
@@ -138,6 +145,7 @@ MAIL: Final = Pass(
     first=plan.mail,
     again=plan.mail_again,
     probe=_greet_mail_hosts,
+    carried=carry.MAIL,
     by_destination=True,
     shards_at_once=8,
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from crawler.config import Config
 from crawler.scan.passes import Pass
-from crawler.snapshot import lists
+from crawler.snapshot import lists, manifest
 from crawler.snapshot.sharding import SHARDS_PER_WORKER
 from crawler.snapshot.share import Share
 from crawler.snapshot.store import Archive, ScanFolder, StoreError
@@ -38,6 +38,8 @@ class Request:
     """Run this share of the scan only."""
     only: str | None = None
     """Run the pass of this name only."""
+    since: str | None = None
+    """Carry over what this earlier scan observed and still holds; ``LATEST``: the newest sealed."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -45,6 +47,7 @@ class Request:
         return {
             "sample_rate": self.sample_rate,
             "both_families": self.both_families,
+            "since": self.since,
         }
 
     def identity(self) -> str:
@@ -72,6 +75,13 @@ class Request:
     def least_shards(self) -> int:
         """Into how many shards the work is divided at the least, so that everybody has some."""
         return 1 if self.processes == 1 else SHARDS_PER_WORKER * self.processes
+
+
+BEGAN = "began"
+"""The state that a scan writes down when it begins."""
+
+LATEST = "latest"
+"""In place of the id of an earlier scan: the newest sealed one of the same vantage, if any."""
 
 
 class RequestError(Exception):
@@ -133,3 +143,44 @@ def new_scan(request: Request, archive: Archive, identity: str | None) -> ScanFo
         if folder is None:
             raise
         return folder
+
+
+def with_earlier(request: Request, archive: Archive) -> Request:
+    """The request with the id of the scan whose facts it carries over, if there is one to be had.
+
+    Raises ``RequestError`` when the scan named is not there, not sealed or not to be read.
+    """
+    if request.since is None:
+        return request
+    if request.since == LATEST:
+        return replace(request, since=_latest(request, archive))
+    earlier = {f.scan_id: f for f in archive.scans()}.get(request.since)
+    if earlier is None or not earlier.sealed:
+        sealed = ", ".join(f.scan_id for f in archive.scans() if f.sealed) or "none"
+        raise RequestError(
+            f"--since {request.since}: {archive.path} holds no sealed scan of that name; it holds: "
+            f"{sealed}"
+        )
+    if not manifest.readable(stated := manifest.read(earlier.path).schema_version):
+        raise RequestError(
+            f"--since {request.since}: it was written with schema version {stated}; "
+            "name a scan of this version, or leave --since away"
+        )
+    return request
+
+
+def _latest(request: Request, archive: Archive) -> str | None:
+    """The newest sealed scan of the vantage; what a scan that is resumed has begun with."""
+    begun = {f.scan_id: f.read_state(BEGAN) for f in archive.scans() if not f.sealed}
+    if (facts := begun.get(request.scan_id or "")) is not None:
+        since: str | None = facts["asked"]["since"]
+        return since
+    sealed = (manifest.read(f.path) for f in archive.scans() if f.sealed)
+    of_vantage = [
+        m.facts
+        for m in sealed
+        if m.facts["vantage"]["name"] == request.config.vantage.name
+        and manifest.readable(m.schema_version)
+    ]
+    newest = max(of_vantage, key=lambda facts: str(facts["started_at"]), default=None)
+    return None if newest is None else str(newest["scan_id"])

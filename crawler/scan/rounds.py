@@ -11,11 +11,15 @@ a clock that was set forward never makes it ask too soon.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
 import trio
 
 from crawler.scan.context import Frame
 from crawler.scan.executor import Executor, unit_of
-from crawler.scan.passes import ORDER, Pass
+from crawler.scan.passes import ORDER, FirstRound, Pass
+from crawler.snapshot import carry
 from crawler.snapshot.plan import Connection, Relation
 
 
@@ -60,12 +64,48 @@ async def _run_pass(frame: Frame, executor: Executor, pass_: Pass) -> list[str]:
 
 
 async def _plan(frame: Frame, pass_: Pass, step: str, round_: int) -> list[int]:
-    if not round_ and pass_.first is None:
+    """Plan a round, once; the shards that have targets."""
+    if round_:
+        make = pass_.again
+    elif pass_.first is None:
         return list(frame.work.domain_shards())
-
-    def make(connection: Connection) -> Relation:
-        if round_ or pass_.first is None:
-            return pass_.again(connection)
-        return pass_.first(connection, frame.planning)
-
+    else:
+        make = await _first_round(frame, pass_.first, pass_.carried)
     return await trio.to_thread.run_sync(frame.work.plan, step, pass_.target, make)
+
+
+async def _first_round(
+    frame: Frame, first: FirstRound, carried: carry.Conversation | None
+) -> Callable[[Connection], Relation]:
+    """What the first round of a pass asks, after what need not be asked was carried over."""
+
+    def everything(connection: Connection) -> Relation:
+        return first(connection, frame.planning)
+
+    since = frame.since
+    if carried is None or since is None:
+        return everything
+    await _carry_over(frame, carried, everything, since)
+    return lambda connection: carry.left(connection, carried, everything(connection), since)
+
+
+async def _carry_over(
+    frame: Frame,
+    carried: carry.Conversation,
+    everything: Callable[[Connection], Relation],
+    since: carry.Since,
+) -> None:
+    """Write down what is carried over, before it is planned what is asked: once, as the plan is."""
+    written = 0
+
+    def make(connection: Connection) -> Iterator[Mapping[type[Any], Sequence[Any]]]:
+        nonlocal written
+        for rows in carry.rows(connection, carried, everything(connection), since):
+            written += len(rows[carried.row])
+            yield rows
+
+    await trio.to_thread.run_sync(frame.work.once, carried.unit, make)
+    if written:
+        frame.progress.say(
+            f"{carried.name}: {written:,} conversations carried over from {since.earlier.scan_id}"
+        )

@@ -27,19 +27,21 @@ from crawler.net.dns_check import ResolverCheck
 from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
 from crawler.scan import closing, doctor, health, machine
-from crawler.scan.closing import BEGAN, SUFFIXES, TRUST_ROOTS, Begun
+from crawler.scan.closing import SUFFIXES, TRUST_ROOTS, Begun
 from crawler.scan.context import Clock, Frame, utc_now
 from crawler.scan.executor import Executor, Local
 from crawler.scan.passes import Pass
 from crawler.scan.processes import open_processes, start_process
 from crawler.scan.progress import Progress
 from crawler.scan.request import (
+    BEGAN,
     Request,
     RequestError,
     archive_of,
     existing,
     new_scan,
     require_sensible,
+    with_earlier,
 )
 from crawler.scan.rounds import run_passes
 from crawler.scan.session import open_context, trust_roots, within_descriptors
@@ -126,9 +128,7 @@ async def seal_scan(
                 raise RequestError(f"scan {scan_id} has not read its list; run its shards first")
             begun = Begun.read(folder)
             work = FolderWork(folder, seed=begun.seed)
-            frame = Frame(
-                config=begun.config, planning=begun.planning(), work=work, progress=progress
-            )
+            frame = _frame(begun, work, _opt_out(begun), progress)
             if folder.read_state(PASSES) is None:
                 _require_none(folder, await run_passes(frame, _Nobody()))
             return await _close(begun, progress, now)
@@ -169,6 +169,7 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
     archive = archive_of(request)
+    request = with_earlier(request, archive)
     identity = None if "-" in request.sources else request.identity()
     folder = existing(request, archive, identity)
     if folder is not None and folder.sealed:
@@ -276,13 +277,28 @@ async def _observe(
     work = _work(request, begun)
     resumed = bool(begun.folder.read_states(PROBING))
     work.remember(PROBING, True)
-    frame = Frame(config=begun.config, planning=begun.planning(), work=work, progress=progress)
+    frame = _frame(begun, work, opt_out, progress)
     with progress:
         async with _open_executor(request, begun, frame, held, opt_out, resumed, now) as executor:
             awaited = await run_passes(frame, executor)
         for sentence in health.sentences(work.recall(health.STATE)):
             progress.say(sentence)
     return awaited
+
+
+def _opt_out(begun: Begun) -> OptOut:
+    """The list as it is where a scan is closed; only what is carried over has to be held against it."""
+    return OptOut(begun.config.politeness.opt_out if begun.since else None)
+
+
+def _frame(begun: Begun, work: FolderWork, opt_out: OptOut, progress: Progress) -> Frame:
+    return Frame(
+        config=begun.config,
+        planning=begun.planning(),
+        work=work,
+        progress=progress,
+        since=begun.earlier(opt_out),
+    )
 
 
 def _work(request: Request, begun: Begun) -> FolderWork:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -205,6 +205,18 @@ class FolderWork:
     def finished(self, unit: str) -> bool:
         """Whether the unit is whole."""
         return self.folder.done(unit)
+
+    def once(
+        self, unit: str, make: Callable[[Connection], Iterable[Mapping[type[Any], Rows]]]
+    ) -> None:
+        """Write what *make* yields as the parts of a unit, once."""
+        if self.finished(unit):
+            return
+        self.discard(unit)
+        with self.connect() as connection:
+            for rows in make(connection):
+                self.commit(unit, rows)
+        self.finish(unit)
 
     def discard(self, unit: str) -> None:
         """Forget what an unfinished unit has written."""

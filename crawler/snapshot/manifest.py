@@ -142,6 +142,11 @@ def write(folder: Path, manifest: Manifest) -> None:
     files.write(folder / NAME, manifest.to_json().encode())
 
 
+def readable(schema_version: str) -> bool:
+    """Whether this program reads what was written with that schema: of its own major version."""
+    return schema_version.partition(".")[0] == SCHEMA_VERSION.partition(".")[0]
+
+
 def read(folder: Path) -> Manifest:
     """The manifest of a sealed scan's folder; raises ``FileNotFoundError`` on an unsealed one."""
     return Manifest.from_json((folder / NAME).read_text())

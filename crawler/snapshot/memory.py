@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,16 @@ class MemoryWork:
     def finish(self, unit: str) -> None:
         """Mark a unit as whole."""
         self._finished.add(unit)
+
+    def once(
+        self, unit: str, make: Callable[[Connection], Iterable[Mapping[type[Any], Rows]]]
+    ) -> None:
+        """Keep what *make* yields, once."""
+        if self.finished(unit):
+            return
+        for rows in make(self.connect()):
+            self.commit(unit, rows)
+        self.finish(unit)
 
     def discard(self, unit: str) -> None:
         """Nothing to forget: memory does not outlive the run that wrote it."""

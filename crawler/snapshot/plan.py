@@ -203,7 +203,8 @@ def policies(connection: Connection, planning: Planning) -> Relation:
     chosen = "position = 1" if planning.both_families else "choice = 1"
     return connection.sql(
         f"""
-        SELECT domain, host, address, aliases, 0::BIGINT AS attempts, prefix_of(address) AS shard_key
+        SELECT domain, host, address, aliases, 0::BIGINT AS attempts, NULL::VARCHAR AS due,
+               prefix_of(address) AS shard_key
         FROM (SELECT domain, host, address, aliases, refused, position, row_number() OVER (
                   PARTITION BY domain ORDER BY refused, family, position) AS choice
               FROM policy_hosts JOIN host_addresses USING (host))
@@ -217,7 +218,8 @@ def mail(connection: Connection, planning: Planning) -> Relation:
     mark_refused(connection, planning.refusal)
     return connection.sql(
         f"""
-        SELECT host, address, aliases, 0::BIGINT AS attempts, prefix_of(address) AS shard_key
+        SELECT host, address, aliases, 0::BIGINT AS attempts, NULL::VARCHAR AS due,
+               prefix_of(address) AS shard_key
         FROM host_addresses
         WHERE host IN (SELECT host FROM mx_hosts SEMI JOIN mail_scope USING (domain)
                        WHERE position <= {planning.mx_hosts})
@@ -297,7 +299,13 @@ def _fill_hosts(
 def policies_again(connection: Connection) -> Relation:
     """Policy fetches whose last attempt was transient."""
     found = (
-        PolicyTarget(domain=row.domain, host=row.host, address=row.address, attempts=row.attempt)
+        PolicyTarget(
+            domain=row.domain,
+            host=row.host,
+            address=row.address,
+            attempts=row.attempt,
+            due=row.due,
+        )
         for row in _unsettled(connection, PolicyFetch, (IoStatus.SUCCESS,))
         if transient.transient_fetch(row)
     )
@@ -307,7 +315,7 @@ def policies_again(connection: Connection) -> Relation:
 def mail_again(connection: Connection) -> Relation:
     """STARTTLS sessions whose last attempt was transient."""
     found = (
-        MailTarget(host=row.host, address=row.address, attempts=row.attempt)
+        MailTarget(host=row.host, address=row.address, attempts=row.attempt, due=row.due)
         for row in _unsettled(connection, StarttlsSession, (IoStatus.SUCCESS,))
         if transient.transient_session(row)
     )

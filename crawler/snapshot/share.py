@@ -7,16 +7,17 @@ all, such as planning a round, is done by whoever takes its turn first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from crawler.snapshot.folder import FolderWork
+from crawler.snapshot.parts import Rows
 from crawler.snapshot.plan import Connection, Relation
 from crawler.snapshot.sharding import SHARDS_PER_WORKER
 from crawler.snapshot.store import ScanFolder
 
-_PROBED: Final = re.compile(r"[a-z]+-r\d+-(\d{5})(?:-c\d+)?")
+_PROBED: Final = re.compile(r"[a-z-]+-r\d+-(\d{5})(?:-c\d+)?")
 """Units of the passes, and their parts."""
 
 
@@ -65,6 +66,13 @@ class ShareWork(FolderWork):
         """As for everybody: one plans, and the others find it planned."""
         with self.folder.turn(self._checkpoint):
             return super().plan(step, target, make)
+
+    def once(
+        self, unit: str, make: Callable[[Connection], Iterable[Mapping[type[Any], Rows]]]
+    ) -> None:
+        """As for everybody: one makes it, and the others find it made."""
+        with self.folder.turn(self._checkpoint):
+            super().once(unit, make)
 
     def remember(self, name: str, value: Any) -> None:
         """Keep a small JSON value for the next run of this share."""

@@ -43,7 +43,19 @@ ATTEMPTED: tuple[Row, ...] = (
 )
 VIEWED: tuple[Row, ...] = (Domain, *ATTEMPTED, Certificate, PolicyVerdict, MailVerdict)
 
-_ROUND: Final = re.compile(r"^part-[a-z]+-r(\d+)-\d{5}")
+EARLIER: tuple[Row, ...] = (
+    TxtLookup,
+    AddressLookup,
+    TlsaLookup,
+    PolicyFetch,
+    StarttlsSession,
+    Certificate,
+    PolicyVerdict,
+    MailVerdict,
+)
+"""What of an earlier scan is asked for; see ``carry``."""
+
+_ROUND: Final = re.compile(r"^part-[a-z-]+-r(\d+)-\d{5}")
 """How the parts of a pass are named, see ``folder``."""
 
 _MACROS = """
@@ -111,21 +123,39 @@ def open_views(
     connection.execute(_DERIVED.replace("$seed", duck.literal(seed)))
 
 
-def _latest(cls: Row, source: Sequence[Path] | pa.Table) -> str:
+def open_earlier(
+    connection: duckdb.DuckDBPyConnection, sources: Mapping[Row, Sequence[Path]]
+) -> None:
+    """Create a view ``earlier_<table>`` for each table of a sealed scan, with last attempts only.
+
+    A column that an older version did not write is null.
+    """
+    for cls, paths in sources.items():
+        name = f"earlier_{cls.table}"
+        duck.view(connection, cls, (), f"no_{cls.table}")
+        duck.view(connection, cls, paths, f"all_{name}")
+        last = _latest(cls, paths, f"all_{name}") if cls in ATTEMPTED else f"FROM all_{name}"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {name} AS FROM no_{cls.table} UNION ALL BY NAME ({last})"
+        )
+
+
+def _latest(cls: Row, source: Sequence[Path] | pa.Table, table: str = "") -> str:
     """The query for the last attempt of each target.
 
     A round probes a target once, so of parts that tell their round the last attempt is known
     without sorting: what no later round repeats.  That streams, however large the table is.
     """
+    table = table or cls.table
     keys = ", ".join(cls.primary_key)
     rounds = None if isinstance(source, pa.Table) else _by_round(source)
     if rounds is None:
         return (
-            f"SELECT * FROM {cls.table} QUALIFY row_number() OVER "
+            f"SELECT * FROM {table} QUALIFY row_number() OVER "
             f"(PARTITION BY {keys} ORDER BY attempt DESC, started_at DESC) = 1"
         )
     if len(rounds) < 2:
-        return f"SELECT * FROM {cls.table}"
+        return f"SELECT * FROM {table}"
     last = [f"SELECT * FROM {duck.parquet(rounds[-1])}"]
     for n, paths in enumerate(rounds[:-1], start=1):
         later = duck.parquet(path for round_ in rounds[n:] for path in round_)

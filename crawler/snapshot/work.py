@@ -6,7 +6,7 @@ writes no file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from crawler.snapshot.parts import Rows
@@ -58,6 +58,12 @@ class Work(Protocol):
 
     def finish(self, unit: str) -> None:
         """Mark a unit as whole."""
+        ...
+
+    def once(
+        self, unit: str, make: Callable[[Connection], Iterable[Mapping[type[Any], Rows]]]
+    ) -> None:
+        """Write what *make* yields as the parts of a unit, once: a unit that is whole is not made again."""
         ...
 
     def discard(self, unit: str) -> None:

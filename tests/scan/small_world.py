@@ -251,9 +251,11 @@ async def run_scan(
     folder: Path,
     config: Config | None = None,
     progress: Progress | None = None,
+    *,
+    at: datetime = EPOCH,
     **request: Any,
 ) -> Outcome:
-    """Scan the sites of *world* into an archive in *folder*."""
+    """Scan the sites of *world* into an archive in *folder*, on the day *at*."""
     names = folder / "list.txt"
     names.write_text("".join(f"{site.domain}\n" for site in world.sites))
     facts = {"sources": (str(names),), "archive": folder / "archive", **request}
@@ -261,7 +263,7 @@ async def run_scan(
     return await scan(
         Request(config=config or world.config, **facts),
         progress or Progress(quiet=True),
-        now=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
+        now=lambda: at + timedelta(seconds=trio.current_time() - began),
     )
 
 
