@@ -25,13 +25,13 @@ create table policy_fetches (scan_id varchar, attempt bigint, status varchar, bl
     host varchar, address varchar, domain varchar, error varchar, tls_version varchar,
     tls_alert varchar, cipher varchar, tls_group varchar, chain varchar[], http_status bigint,
     content_type varchar, location varchar, body blob, started_at timestamptz,
-    body_sha256 varchar);
+    body_sha256 varchar, carried_from varchar, due varchar);
 
 create table starttls_sessions (scan_id varchar, attempt bigint, status varchar, blame varchar,
     stage varchar,
     host varchar, address varchar, error varchar, tls_version varchar, cipher varchar,
     tls_group varchar, chain varchar[], starttls_reply blob, started_at timestamptz,
-    banner blob, ehlo blob[], starttls_offered boolean);
+    banner blob, ehlo blob[], starttls_offered boolean, carried_from varchar, due varchar);
 
 create table certificates (scan_id varchar, sha256 varchar, names varchar[],
     common_name varchar, issuer varchar, not_before timestamptz, not_after timestamptz,

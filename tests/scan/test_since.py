@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from crawler.config import Config, Since, Vantage
+from crawler.config import Since, Vantage
 from crawler.records import (
     Assessment,
     Certificate,
@@ -85,9 +85,13 @@ class Weeks:
         return [
             good_site("same"),
             good_site("new-record", zone={("_mta-sts", "TXT"): self.then(RECORD, new_record)}),
-            good_site("new-alias", zone={("mx", "A"): self.then(records("127.101.0.3"), new_alias)}),
+            good_site(
+                "new-alias", zone={("mx", "A"): self.then(records("127.101.0.3"), new_alias)}
+            ),
             good_site("new-tlsa", zone={("_25._tcp.mx", "TLSA"): self.then(old_tlsa, new_tlsa)}),
-            replace(good_site("no-policy"), policy=still(answering(response(b"", status=b"404 No")))),
+            replace(
+                good_site("no-policy"), policy=still(answering(response(b"", status=b"404 No")))
+            ),
             short_lived("expires"),
         ]
 
@@ -119,8 +123,7 @@ def visits(world: World) -> dict[str, tuple[int, int]]:
         return len(server.visits)
 
     return {
-        s.label: (of(world.policy_host(s.label)), of(world.mail_host(s.label)))
-        for s in world.sites
+        s.label: (of(world.policy_host(s.label)), of(world.mail_host(s.label))) for s in world.sites
     }
 
 
@@ -226,9 +229,7 @@ async def test_a_fact_keeps_the_scan_that_observed_it(tmp_path: Path) -> None:
 async def test_the_sample_is_asked_although_nothing_has_changed(tmp_path: Path) -> None:
     async with second_week(tmp_path) as (world, _):
         everything = replace(world.config, since=Since(sample=1.0))
-        outcome, seen = await visited(
-            world, tmp_path, everything, since="first", at=EPOCH + WEEK
-        )
+        outcome, seen = await visited(world, tmp_path, everything, since="first", at=EPOCH + WEEK)
         assert sum(seen.values()) == 2 * len(world.sites)
         assert due(outcome) == {
             label: tuple(reason or Due.SAMPLE for reason in reasons)
@@ -247,7 +248,9 @@ async def test_each_scan_draws_another_sample(tmp_path: Path) -> None:
                 world, tmp_path, half, scan_id=scan_id, since="first", at=EPOCH + WEEK
             )
             drawn.append(set(seen))
-            assert len(seen) == sum(row is None for t in carried(outcome).values() for row in t.values())
+            assert len(seen) == sum(
+                row is None for t in carried(outcome).values() for row in t.values()
+            )
         assert all(0 < len(some) < 60 for some in drawn)
         assert drawn[0] != drawn[1]
 
@@ -277,9 +280,7 @@ async def test_who_has_opted_out_since_is_neither_visited_nor_carried_over(
     async with second_week(tmp_path) as (world, _):
         file = tmp_path / "opt-out.txt"
         file.write_text(f"{entry}\n")
-        config = replace(
-            world.config, politeness=replace(world.config.politeness, opt_out=file)
-        )
+        config = replace(world.config, politeness=replace(world.config.politeness, opt_out=file))
         outcome, seen = await visited(world, tmp_path, config, since="first", at=EPOCH + WEEK)
     rows = [row for cls in CONVERSATIONS for row in rows_of(outcome, cls)]
     out = [row for row in rows if row.status is IoStatus.OPTED_OUT]
@@ -307,9 +308,7 @@ async def test_shares_carry_over_once(tmp_path: Path) -> None:
                     continue
         shared = await seal_scan(tmp_path / "archive", "shared", Progress(quiet=True))
     for cls in (*CONVERSATIONS, Assessment):
-        ours, theirs = (
-            sorted(map(repr, map(but_times, rows_of(o, cls)))) for o in (shared, whole)
-        )
+        ours, theirs = (sorted(map(repr, map(but_times, rows_of(o, cls)))) for o in (shared, whole))
         assert ours == theirs
 
 
@@ -335,7 +334,9 @@ async def test_latest_is_the_newest_sealed_scan_of_the_vantage(tmp_path: Path) -
         second = await run_scan(world, tmp_path, scan_id="a", since=LATEST, at=EPOCH + WEEK)
         assert manifest_of(second)["since"] == "first"
         with pytest.raises(WorkRemainsError):
-            await run_scan(world, tmp_path, scan_id="b", since=LATEST, only="names", at=EPOCH + WEEK)
+            await run_scan(
+                world, tmp_path, scan_id="b", since=LATEST, only="names", at=EPOCH + WEEK
+            )
         await run_scan(world, tmp_path, scan_id="c", since="a", at=EPOCH + 2 * WEEK)
         # It goes on with what it has begun with.
         third = await run_scan(world, tmp_path, scan_id="b", since=LATEST, at=EPOCH + 2 * WEEK)

@@ -1,18 +1,19 @@
 -- question: Does the record's id change when the policy does, and only then?
 -- grain: scan, stratum, id (changed, same), body (changed, same), both since the last scan before that
---   lists the domain
+--   lists the domain; scans that carry over (scan --since) are passed over, for they ask more of those
+--   whose record has changed
 -- denominator: adopters with a valid record and a policy file, received with status 200, in both scans;
 --   left_out counts the other adopters that were on the list of both
 -- section: RFC 8461 §3.1, §8.1; the body is compared octet by octet
 -- by: scan, tld, rank, mx-operator, policy-host
 with told as (
     select
-        h.scan_id, h.domain, h.adopter, h.nth,
+        h.scan_id, h.domain, h.adopter, row_number() over history as nth,
         if(h.record_outcome = 'valid' and a.http_status = 200, h.record_id, null) as id,
         if(id is null, null, a.body_sha256) as body,
         lag(id) over history as old_id,
         lag(body) over history as old_body
-    from histories h
+    from (from histories anti join carrying_scans using (scan_id)) h
     left join policy_answers a using (scan_id, domain)
     window history as (partition by h.domain order by h.place)
 ),

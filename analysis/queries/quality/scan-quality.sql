@@ -1,6 +1,7 @@
 -- question: How well did the scan itself go: what was tried again, and what timed out?
 -- grain: scan, probe, measure
--- denominator: attempts of the probe, every one of them a row
+-- denominator: attempts of the probe, every one of them a row, without those carried over from an
+--   earlier scan
 -- section: status words of zdns and zgrab2; the rounds in which a scan tries again
 -- by: scan
 with attempts as (
@@ -13,8 +14,10 @@ with attempts as (
     select scan_id, 'TLSA lookups', 4, attempt, status, blame from tlsa_lookups
     union all
     select scan_id, 'policy fetches', 5, attempt, status, blame from policy_fetches
+    where carried_from is null
     union all
     select scan_id, 'SMTP sessions', 6, attempt, status, blame from starttls_sessions
+    where carried_from is null
 ),
 counted as (
     select

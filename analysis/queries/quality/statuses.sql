@@ -1,6 +1,7 @@
 -- question: How did the probes end, word for word?
 -- grain: scan, probe, status
--- denominator: attempts of the probe, every one of them a row
+-- denominator: attempts of the probe, every one of them a row, without those carried over from an
+--   earlier scan
 -- section: IANA DNS RCODEs; zdns and zgrab2 status words
 -- by: scan
 with attempts as (
@@ -12,9 +13,9 @@ with attempts as (
     union all
     select scan_id, 'TLSA lookups', 4, status from tlsa_lookups
     union all
-    select scan_id, 'policy fetches', 5, status from policy_fetches
+    select scan_id, 'policy fetches', 5, status from policy_fetches where carried_from is null
     union all
-    select scan_id, 'SMTP sessions', 6, status from starttls_sessions
+    select scan_id, 'SMTP sessions', 6, status from starttls_sessions where carried_from is null
 ),
 classed as (
     select scan_id, probe, place, status, count(*) as n
