@@ -82,6 +82,10 @@ _SAME_SUBJECT: Final = 2
 """How many certificates of one subject the Web PKI verifier gets: it tries them at every step of
 the path, so each more multiplies its work at every step.  Cross-signing takes two."""
 
+_ANY: Final = "a"
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""A label of a host name (RFC 1123 section 2.1)."""
+
 _SECOND: Final = timedelta(seconds=1)
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -133,6 +137,7 @@ class ChainJudge:
         self._max_chain_depth = max_chain_depth
         self._remember = lru_cache(maxsize=remembered)(self._judge)
         self._remember_nameless = lru_cache(maxsize=remembered)(self._judge_nameless)
+        self._remember_webpki = lru_cache(maxsize=remembered)(self._webpki)
 
     @property
     def newest_anchor(self) -> datetime | None:
@@ -171,7 +176,7 @@ class ChainJudge:
         return replace(
             nameless,
             problems=tuple(p for p in CertificateProblem if p in problems),
-            webpki_error=self._webpki(leaf, others, host, at),
+            webpki_error=self._remember_webpki(chain, _stand_in(leaf, host), at),
         )
 
     def _judge_nameless(self, chain: tuple[bytes, ...], at: datetime) -> Verdict:
@@ -252,8 +257,9 @@ class ChainJudge:
 
     # The second opinion.
 
-    def _webpki(self, leaf: Link, others: Sequence[Link], host: str, at: datetime) -> str | None:
+    def _webpki(self, chain: tuple[bytes, ...], host: str, at: datetime) -> str | None:
         """The Web PKI verifier's complaint, or why it could not be asked."""
+        leaf, *others = (path.link(octets) for octets in dict.fromkeys(chain))
         if leaf.parsed is None:
             return f"not asked: {leaf.facts.parse_error}"
         subjects = Counter(o.outline.subject for o in others if o.outline is not None)
@@ -317,6 +323,23 @@ def _by_name(leaf: Link, others: Sequence[Link]) -> tuple[Link, ...]:
             break
         links.append(issuer)
     return tuple(links)
+
+
+def _stand_in(leaf: Link, host: str) -> str:
+    """A host of which the Web PKI verifier says what it says of *host*.
+
+    A large operator has one certificate with a wildcard for the MX hosts of all its customers.  Under
+    the wildcard one host is like another, if it is a host name at all.
+    """
+    label, _, parent = host.partition(".")
+    try:
+        covered = leaf.outline is not None and any(
+            name.startswith("*.") and certificate.dns_id_matches(name, host)
+            for name in certificate.dns_names(leaf.outline)
+        )
+    except der.DerError:
+        return host
+    return f"{_ANY}.{parent}" if covered and len(host) < 254 and _LABEL.fullmatch(label) else host
 
 
 def _name_problem(leaf: Link, host: str) -> CertificateProblem | None:

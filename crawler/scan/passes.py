@@ -27,7 +27,6 @@ from crawler.scan.sink import Sink
 from crawler.snapshot import carry, plan
 from crawler.snapshot.plan import Connection, Planning, Relation
 
-
 FirstRound = Callable[[Connection, Planning], Relation]
 """Everything that a pass may ask."""
 

@@ -7,12 +7,15 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.bindings.openssl.binding import Binding
+from cryptography.x509 import verification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import crypto
 
 from crawler.protocol import path
+from crawler.protocol.certificate import printable
 from crawler.protocol.chain import PROBLEMS, ChainJudge, Verdict
 from crawler.vocabulary import CertificateProblem as P
 from tests.protocol import zoo
@@ -166,6 +169,60 @@ def test_a_known_verdict_comes_back_in_microseconds() -> None:
         JUDGE.judge(GOOD, HOST, NOW + timedelta(seconds=n))
         fastest = min(fastest, time.perf_counter() - started)
     assert fastest < 100e-6
+
+
+WILD = [
+    (zoo.leaf(names), zoo.MIDDLE.der)
+    for names in (
+        "*.example.com",
+        ("*.example.com", "mx.example.com", "*.mail.example.com"),
+        ("mx.example.com", "a.example.com"),
+        ("*.com", "*.example.com"),
+        ("*.example.com", "a b"),  # an entry that is no name
+    )
+]
+WILD.append((zoo.leaf("*.example.com", end=-DAY), zoo.MIDDLE.der))
+LABELS = st.sampled_from(
+    ["mx", "a", "customer-com", "-mx", "mx-", "_dmarc", "m*", "*", "b\xfc", "x" * 63, "x" * 64]
+)
+
+
+@given(
+    st.sampled_from(WILD),
+    st.lists(
+        st.builds(
+            "{}.{}".format,
+            LABELS,
+            st.sampled_from(["example.com", "mail.example.com", "com", ".example.com"])
+            | st.integers(200, 260).map(lambda n: ("y" * 49 + ".") * (n // 50) + "example.com"),
+        )
+        | LABELS,
+        min_size=2,
+        max_size=4,
+    ),
+)
+@settings(max_examples=60)
+def test_hosts_under_one_wildcard_are_judged_alike_and_as_if_alone(
+    chain: tuple[bytes, ...], hosts: list[str]
+) -> None:
+    """What the judge remembers of one host under a wildcard is what it would find for the next."""
+    judge = ChainJudge(zoo.ROOTS)
+    for host in hosts:
+        alone = ChainJudge(zoo.ROOTS).judge(chain, host, NOW)
+        assert judge.judge(chain, host, NOW) == alone
+        assert alone.webpki_error == webpki(chain, host)
+
+
+def webpki(chain: tuple[bytes, ...], host: str) -> str | None:
+    """The verifier's own complaint about this very host."""
+    leaf, *others = map(x509.load_der_x509_certificate, chain)
+    store = verification.Store(x509.load_pem_x509_certificates(zoo.ROOTS))
+    try:
+        builder = verification.PolicyBuilder().store(store).time(NOW.replace(tzinfo=None))
+        builder.build_server_verifier(x509.DNSName(host)).verify(leaf, others)
+    except (verification.VerificationError, ValueError) as error:
+        return printable(str(error).partition(" (encountered processing")[0])
+    return None
 
 
 # What is done to us.
