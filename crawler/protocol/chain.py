@@ -170,7 +170,7 @@ class ChainJudge:
         return max((t for t in turns if t <= at), default=at)
 
     def _judge(self, chain: tuple[bytes, ...], host: str, at: datetime) -> Verdict:
-        leaf, *others = (path.link(octets) for octets in dict.fromkeys(chain))
+        leaf = path.link(chain[0])
         nameless = self._remember_nameless(chain, at)
         problems = {_name_problem(leaf, host), *nameless.problems}
         return replace(
