@@ -33,7 +33,11 @@ def of(scan: Scan) -> Provenance:
     configuration = manifest.get("configuration")
     return Provenance(
         scan_id=scan.scan_id,
-        facts=[(label, _read(manifest, keys, say)) for label, keys, say in _FACTS],
+        facts=[
+            (label, _read(manifest, keys, say))
+            for label, keys, say in _FACTS
+            if manifest.get(keys[0]) is not None or keys not in _SELDOM
+        ],
         configuration=_json(configuration, indent=2) if configuration else "",
     )
 
@@ -92,6 +96,9 @@ def _state(value: Any) -> str:
 
 
 _Fact = tuple[str, Sequence[str], Callable[[Any], str]]
+_SELDOM: Final = (("since",),)
+"""What most scans have nothing to say of."""
+
 _FACTS: Final[Sequence[_Fact]] = (
     # label              keys, the current one first                     in words
     ("Started", ("started_at",), _as_is),
@@ -101,6 +108,7 @@ _FACTS: Final[Sequence[_Fact]] = (
     ("Size of the list", ("list",), _list_size),
     ("SHA-256 of the list", ("list",), _list_hash),
     ("Scope", ("scope",), _words),
+    ("Hosts asked anew where due since", ("since",), _as_is),
     ("Seed", ("seed",), _as_is),
     ("Resolvers", ("resolvers",), _words),
     ("Vantage", ("vantage",), _names),
