@@ -87,23 +87,6 @@ class Conversation:
         return ", ".join(self.row.primary_key)
 
 
-POLICIES: Final = Conversation(
-    name="policies",
-    row=PolicyFetch,
-    verdict=PolicyVerdict,
-    right=PolicyOutcome.VALID,
-    unchanged="domain IN (FROM same_records) AND host IN (FROM same_addresses)",
-    names="list_concat([domain, host], aliases)",
-)
-MAIL: Final = Conversation(
-    name="mail",
-    row=StarttlsSession,
-    verdict=MailVerdict,
-    right=MailOutcome.PASS,
-    unchanged="host IN (FROM same_addresses) AND host IN (FROM same_tlsa)",
-    names="list_concat([host], aliases)",
-)
-
 # Only of what is asked: a scan looks up many names that lead to no conversation.
 _SAME_HOSTS: Final = """
 CREATE OR REPLACE TEMP VIEW same_addresses AS

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -33,19 +34,23 @@ class Suffixes:
             stated[1].decode() if stated else f"sha256:{hashlib.sha256(data).hexdigest()}"
         )
         """The ``VERSION`` line of the list; of an older list without one, its SHA-256."""
-        self._rules = PublicSuffixList(data)
-        self._named, self._wildcard_parents = _rule_names(data)
+        rules = list(_rules(data))
+        bare = {rule: rule.removeprefix("!").removeprefix("*.") for rule in rules}
+        # In A-labels already, which is what takes the library long.
+        self._rules = PublicSuffixList("\n".join(rules), accept_encoded_idn=False)
+        self._named = frozenset(bare.values())
+        self._wildcard_parents = frozenset(n for rule, n in bare.items() if rule.startswith("*."))
         self._of_parent = lru_cache(maxsize=1 << 16)(self.public_suffix)
 
     @classmethod
     def bundled(cls) -> Suffixes:
         """The list that ``publicsuffixlist`` brings along."""
-        return cls(files("publicsuffixlist").joinpath("public_suffix_list.dat").read_bytes())
+        return _read(files("publicsuffixlist").joinpath("public_suffix_list.dat").read_bytes())
 
     @classmethod
     def load(cls, path: Path) -> Suffixes:
         """The list in a ``.dat`` file, such as the one saved in a scan folder."""
-        return cls(path.read_bytes())
+        return _read(path.read_bytes())
 
     def public_suffix(self, name: str) -> str | None:
         """The longest matching rule's suffix of *name*; null only for the root."""
@@ -69,17 +74,17 @@ def one_label_more(name: str, suffix: str | None) -> str | None:
     return f"{label}.{suffix}"
 
 
-def _rule_names(data: bytes) -> tuple[frozenset[str], frozenset[str]]:
-    """Every name that has a rule of its own, and every name that a wildcard stands below."""
-    named, wildcard_parents = set(), set()
+@lru_cache(maxsize=2)
+def _read(data: bytes) -> Suffixes:
+    """A scan reads the list when it begins, for its domains and when it judges: it is the same one."""
+    return Suffixes(data)
+
+
+def _rules(data: bytes) -> Iterator[str]:
+    """The rules of a list in A-labels, as names in normal form are; the list writes U-labels."""
     for line in data.decode().splitlines():
         rule = line.partition(" ")[0].strip().lower()
         if not rule or rule.startswith("//"):
             continue
-        bare = rule.removeprefix("!").removeprefix("*.")
-        # The list writes U-labels; names in normal form are A-labels, in the library's encoding.
-        spellings = {bare, bare.encode("idna").decode()}
-        named |= spellings
-        if rule.startswith("*."):
-            wildcard_parents |= spellings
-    return frozenset(named), frozenset(wildcard_parents)
+        bare = rule.removeprefix("!")
+        yield rule if rule.isascii() else rule[: -len(bare)] + bare.encode("idna").decode()
