@@ -182,7 +182,7 @@ def _find_reasons(
             "any more; put it back, or begin a new scan"
         )
     open_earlier(connection, {cls: since.earlier.parts(cls) for cls in EARLIER})
-    targets.create("asked")
+    targets.query("targets", "CREATE TEMP TABLE asked AS FROM targets")
     connection.execute(what.views)
     keys, text = what.keys, " || ' ' || ".join(what.row.primary_key)
     connection.execute(

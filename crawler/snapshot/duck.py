@@ -7,7 +7,8 @@ them; nothing here relies on an order that no query asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,34 @@ def connect(
             "python_enable_replacements": False,
         }
     )
+    return _prepared(connection)
+
+
+def _prepared(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     for macro in SQL_MACROS:
         connection.execute(macro)
     return connection
+
+
+class Database:
+    """One database for many connections: to begin one costs as much as a small scan's query.
+
+    They share its memory and its spill folder, and see nothing of each other's temporary views and
+    tables.  Nothing else is ever made in it.  *spill* names the folder when it is first needed.
+    """
+
+    def __init__(self, spill: Callable[[], Path]) -> None:
+        self._spill = spill
+        self._beginning = threading.Lock()
+        self._first: duckdb.DuckDBPyConnection | None = None
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection, as ``connect`` does."""
+        with self._beginning:
+            if self._first is None:
+                self._first = connect(spill=self._spill())
+            return _prepared(self._first.cursor())
 
 
 def trouble(error: BaseException) -> str | None:

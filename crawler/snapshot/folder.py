@@ -75,6 +75,7 @@ class FolderWork:
         self._seed = seed
         self._least_shards = least_shards
         self._next_part: dict[str, int] = {}
+        self._database = duck.Database(self._spill)
 
     @property
     def scan_id(self) -> str:
@@ -83,13 +84,13 @@ class FolderWork:
 
     def connect(self, domain_shard: int | None = None) -> Connection:
         """Views over the parts that stand; of one shard of the domains, or of all."""
-        connection = duck.connect(spill=self._spill())
+        connection = self._database.connect()
         sources = {cls: self._parts(cls, domain_shard) for cls in VIEWED}
         open_views(connection, sources, seed=self._seed)
         return connection
 
     def _spill(self) -> Path:
-        """A folder of one connection's own, made when it spills: several processes may do so."""
+        """A folder of our own, made when it is spilled to: several processes may do so."""
         return files.make_folder(self.folder.work / "spill") / secrets.token_hex(8)
 
     def _parts(self, cls: type[Any], domain_shard: int | None) -> list[Path]:
@@ -129,7 +130,7 @@ class FolderWork:
         self, pass_name: str, target: type[Any], make: Callable[[Connection], Relation]
     ) -> Iterator[tuple[int, pa.Table]]:
         with self.connect() as connection:
-            make(connection).create("planned")
+            make(connection).query("found", "CREATE TEMP TABLE planned AS FROM found")
             (total,) = connection.sql("SELECT count(*) FROM planned").fetchall()[0]
             shards = self._shards(connection, pass_name, total)
             connection.execute(
@@ -179,7 +180,7 @@ class FolderWork:
         units = self._parts_of(unit)
         if not units:
             return {}
-        with duck.connect(spill=self._spill()) as connection:
+        with self._database.connect() as connection:
             for cls in ATTEMPTED:
                 paths = [self.folder.part_path(cls, u) for u in units]
                 duck.view(connection, cls, [path for path in paths if path.is_file()])

@@ -33,10 +33,11 @@ class MemoryWork:
         self._finished: set[str] = set()
         self._kept: dict[str, Any] = {}
         self._changing = threading.Lock()
+        self._database = duck.Database(lambda: Path(tempfile.gettempdir()))
 
     def connect(self, domain_shard: int | None = None) -> Connection:  # noqa: ARG002 - one shard
         """Views over the rows; DuckDB would spill into the temporary folder, but has no need to."""
-        connection = duck.connect(spill=Path(tempfile.gettempdir()))
+        connection = self._database.connect()
         with self._changing:
             tables = {
                 cls: to_table(cls, rows) for cls, rows in self.rows.items() if hasattr(cls, "table")
