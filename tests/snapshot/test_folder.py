@@ -200,7 +200,7 @@ def test_a_later_round_keeps_the_shards_of_the_first(work: FolderWork) -> None:
     def make(connection: plan.Connection) -> plan.Relation:
         values = ", ".join(f"('{t.host}', '{t.address}')" for t in targets)
         return connection.sql(
-            "SELECT host, address, []::VARCHAR[] AS aliases, 0::BIGINT AS attempts, "
+            "SELECT host, address, []::VARCHAR[] AS aliases, 0::BIGINT AS attempts, NULL::VARCHAR AS due, "
             f"prefix_of(address) AS shard_key FROM (VALUES {values}) AS t(host, address)"
         )
 
