@@ -7,7 +7,9 @@ with newer rules.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
 from crawler.assessment.assess import assess, catalogue
@@ -79,8 +81,25 @@ def judge_scan(
 def _once(work: Work, unit: str, write: Callable[[str], None]) -> None:
     if not work.finished(unit):
         work.discard(unit)
-        write(unit)
+        with _uncollected():
+            write(unit)
         work.finish(unit)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the garbage collector off: rows refer to nothing that refers to them.
+
+    With hundreds of thousands of them alive it takes a quarter of the time to find that out, over and
+    over.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _judge_policies(work: Work, unit: str, judge: ChainJudge, each: Each) -> None:

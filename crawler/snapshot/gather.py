@@ -28,8 +28,11 @@ from crawler.vocabulary import IoStatus, TxtKind
 
 R = TypeVar("R")
 
-BATCH = 20_000
+BATCH = 5_000
 """Sessions judged at once: their chains are in memory together."""
+
+SLICE = 10_000
+"""Domains gathered at once: their lookups are in memory together."""
 
 INTERMEDIATES = 20_000
 """More CA certificates than the Web has; a bound on what hostile hosts can make us keep."""
@@ -102,31 +105,40 @@ def domains(connection: Connection, planning: Planning) -> Iterator[DomainEviden
     depend on its neighbours in the list.
     """
     mark_scope(connection, planning)
-    listed = [d for (d,) in connection.sql("SELECT domain FROM domains ORDER BY domain").fetchall()]
-    policy_hosts = dict(connection.sql("SELECT domain, host FROM policy_hosts").fetchall())
-    in_scope = {d for (d,) in connection.sql("SELECT domain FROM mail_scope").fetchall()}
-    mx_hosts: dict[str, list[str]] = defaultdict(list)
-    for domain, host in connection.sql(
-        "SELECT domain, host FROM mx_hosts ORDER BY domain, position"
-    ).fetchall():
-        mx_hosts[domain].append(host)
-
-    txt = {(r.domain, r.kind): r for r in _read(connection, TxtLookup, "FROM latest_txt_lookups")}
-    mx = {r.domain: r for r in _read(connection, MxLookup, "FROM latest_mx_lookups")}
-    in_use = {h for d, hosts in mx_hosts.items() if d in in_scope for h in hosts}
-    _needed(connection, in_use | set(policy_hosts.values()))
-    addresses = {r.host: r for r in _read(connection, AddressLookup, _of_needed(AddressLookup))}
-    tlsa = {r.host: r for r in _read(connection, TlsaLookup, _of_needed(TlsaLookup))}
-    mail = _by(lambda r: r.host, _read(connection, MailVerdict, _of_needed(MailVerdict, "")))
-    looked_at = {
-        host: HostEvidence(
-            host=host,
-            addresses=addresses.get(host),
-            tlsa=tlsa.get(host),
-            verdicts=tuple(sorted(mail.get(host, ()), key=lambda v: v.address)),
+    connection.execute("CREATE OR REPLACE TEMP TABLE gathered AS FROM domains ORDER BY domain")
+    connection.execute("CREATE OR REPLACE TEMP TABLE gathered_mx AS FROM mx_hosts")
+    (count,) = connection.sql("SELECT count(*) FROM gathered").fetchall()[0]
+    looked_at: dict[str, HostEvidence] = {}
+    for offset in range(0, count, SLICE):
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE slice AS "
+            f"SELECT domain FROM gathered LIMIT {SLICE} OFFSET {offset}"
         )
-        for host in in_use
+        yield from _slice(connection, looked_at)
+
+
+def _of_slice(table: str) -> str:
+    return f"SELECT * FROM {table} SEMI JOIN slice USING (domain)"
+
+
+def _slice(connection: Connection, looked_at: dict[str, HostEvidence]) -> Iterator[DomainEvidence]:
+    """Evidence for the domains of ``slice``; *looked_at* holds the MX hosts of those before."""
+    listed = [d for (d,) in connection.sql("FROM slice ORDER BY domain").fetchall()]
+    policy_hosts = dict(connection.sql(_of_slice("policy_hosts")).fetchall())
+    in_scope = {d for (d,) in connection.sql(_of_slice("mail_scope")).fetchall()}
+    mx_hosts: dict[str, list[str]] = defaultdict(list)
+    ordered = f"SELECT domain, host FROM ({_of_slice('gathered_mx')}) ORDER BY domain, position"
+    for domain, host in connection.sql(ordered).fetchall():
+        mx_hosts[domain].append(host)
+    in_use = {h for d, hosts in mx_hosts.items() if d in in_scope for h in hosts}
+    looked_at.update(_hosts(connection, in_use - looked_at.keys()))
+
+    txt = {
+        (r.domain, r.kind): r for r in _read(connection, TxtLookup, _of_slice("latest_txt_lookups"))
     }
+    mx = {r.domain: r for r in _read(connection, MxLookup, _of_slice("latest_mx_lookups"))}
+    _needed(connection, set(policy_hosts.values()))
+    addresses = {r.host: r for r in _read(connection, AddressLookup, _of_needed(AddressLookup))}
     fetches = {
         (r.domain, r.address): r for r in _read(connection, PolicyFetch, _of_needed(PolicyFetch))
     }
@@ -149,3 +161,20 @@ def domains(connection: Connection, planning: Planning) -> Iterator[DomainEviden
                 for host in mx_hosts.get(domain, ())
             ),
         )
+
+
+def _hosts(connection: Connection, hosts: set[str]) -> dict[str, HostEvidence]:
+    """What is known of some MX hosts."""
+    _needed(connection, hosts)
+    addresses = {r.host: r for r in _read(connection, AddressLookup, _of_needed(AddressLookup))}
+    tlsa = {r.host: r for r in _read(connection, TlsaLookup, _of_needed(TlsaLookup))}
+    mail = _by(lambda r: r.host, _read(connection, MailVerdict, _of_needed(MailVerdict, "")))
+    return {
+        host: HostEvidence(
+            host=host,
+            addresses=addresses.get(host),
+            tlsa=tlsa.get(host),
+            verdicts=tuple(sorted(mail.get(host, ()), key=lambda v: v.address)),
+        )
+        for host in hosts
+    }
