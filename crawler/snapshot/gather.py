@@ -97,7 +97,9 @@ def _as_chosen(judged: tuple[PolicyFetch, PolicyVerdict]) -> tuple[bool, bool, s
     return fetch.status is IoStatus.BLOCKLISTED_TARGET, ":" in fetch.address, fetch.address
 
 
-def domains(connection: Connection, planning: Planning) -> Iterator[DomainEvidence]:
+def domains(
+    connection: Connection, planning: Planning, *, at_once: int = SLICE
+) -> Iterator[DomainEvidence]:
     """Evidence for every domain that the connection's ``domains`` view shows, by name.
 
     A domain that is out of scope keeps its lookups by name and has hosts without evidence, even
@@ -109,10 +111,10 @@ def domains(connection: Connection, planning: Planning) -> Iterator[DomainEviden
     connection.execute("CREATE OR REPLACE TEMP TABLE gathered_mx AS FROM mx_hosts")
     (count,) = connection.sql("SELECT count(*) FROM gathered").fetchall()[0]
     looked_at: dict[str, HostEvidence] = {}
-    for offset in range(0, count, SLICE):
+    for offset in range(0, count, at_once):
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE slice AS "
-            f"SELECT domain FROM gathered LIMIT {SLICE} OFFSET {offset}"
+            f"SELECT domain FROM gathered LIMIT {at_once} OFFSET {offset}"
         )
         yield from _slice(connection, looked_at)
 

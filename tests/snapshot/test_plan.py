@@ -264,6 +264,20 @@ class TestEvidence:
         assert [h.addresses for h in outside.hosts] == [None, None]
         assert outside.policy_addresses is None
 
+    def test_it_does_not_matter_how_many_domains_are_gathered_at_once(self) -> None:
+        work = work_of(
+            *ADOPTER,
+            *PLAIN,
+            rows.addresses("mx.shared.example", "192.0.2.9"),
+            rows.fetch("a.example", "192.0.2.1"),
+        )
+        everybody = planning(scope=Scope.ALL)
+        one_by_one = list(gather.domains(work.connect(), everybody, at_once=1))
+        assert repr(one_by_one) == repr(list(gather.domains(work.connect(), everybody)))
+        first, second = ({h.host: h for h in e.hosts} for e in one_by_one)
+        # Who has the same MX hosts is known by the object, across slices too.
+        assert first["mx.shared.example"] is second["mx.shared.example"]
+
     def test_every_domain_of_the_list_has_evidence_even_without_a_single_answer(self) -> None:
         (only,) = gather.domains(work_of(rows.domain("z.example")).connect(), planning())
         assert (only.domain, only.sts, only.mx, only.hosts) == ("z.example", None, None, ())
