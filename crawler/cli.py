@@ -239,7 +239,7 @@ class _Shard(click.ParamType[Share]):
     "--since",
     metavar="SCAN",
     help="Ask DNS everything, but hold conversations only where something has changed since SCAN, was "
-    "wrong or is due; carry over the rest.  latest: the newest sealed scan.",
+    "wrong or is due; carry over the rest.  latest: the newest sealed scan of that list.",
 )
 @click.option("--seed", help="Order of visits and sample; default: derived from the scan id.")
 def scan_command(

@@ -81,7 +81,8 @@ BEGAN = "began"
 """The state that a scan writes down when it begins."""
 
 LATEST = "latest"
-"""In place of the id of an earlier scan: the newest sealed one of the same vantage, if any."""
+"""In place of the id of an earlier scan: the newest sealed one that the same vantage made of lists
+of the same names, if any."""
 
 
 class RequestError(Exception):
@@ -170,17 +171,18 @@ def with_earlier(request: Request, archive: Archive) -> Request:
 
 
 def _latest(request: Request, archive: Archive) -> str | None:
-    """The newest sealed scan of the vantage; what a scan that is resumed has begun with."""
+    """The newest sealed scan of the kind; of a scan that is resumed what it has begun with."""
     begun = {f.scan_id: f.read_state(BEGAN) for f in archive.scans() if not f.sealed}
     if (facts := begun.get(request.scan_id or "")) is not None:
         since: str | None = facts["asked"]["since"]
         return since
     sealed = (manifest.read(f.path) for f in archive.scans() if f.sealed)
-    of_vantage = [
+    alike = [
         m.facts
         for m in sealed
         if m.facts["vantage"]["name"] == request.config.vantage.name
+        and tuple(m.facts["list"]["names"]) == lists.names_of(request.sources)
         and manifest.readable(m.schema_version)
     ]
-    newest = max(of_vantage, key=lambda facts: str(facts["started_at"]), default=None)
+    newest = max(alike, key=lambda facts: str(facts["started_at"]), default=None)
     return None if newest is None else str(newest["scan_id"])

@@ -163,13 +163,19 @@ class _List:
 
     @classmethod
     def of(cls, source: str, name: str | None, spool: Path, stdin: IO[bytes] | None) -> _List:
+        name = name or names_of([source])[0]
         if source != "-":
-            return cls(name=name or _stem(Path(source).name), source=source, path=Path(source))
+            return cls(name=name, source=source, path=Path(source))
         if stdin is None:
             raise ListError("standard input is not available here; name a file instead of '-'")
         with spool.open("wb") as copy:
             shutil.copyfileobj(stdin, copy, list_sources.BLOCK)
-        return cls(name=name or "stdin", source="standard input", path=spool)
+        return cls(name=name, source="standard input", path=spool)
+
+
+def names_of(sources: Sequence[str]) -> tuple[str, ...]:
+    """What lists are called, which does not change from week to week."""
+    return tuple("stdin" if source == "-" else _stem(Path(source).name) for source in sources)
 
 
 def _stem(file_name: str) -> str:

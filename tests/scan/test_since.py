@@ -343,6 +343,11 @@ async def test_latest_is_the_newest_sealed_scan_of_the_vantage(tmp_path: Path) -
                 world, tmp_path, scan_id="b", since=LATEST, only="names", at=EPOCH + WEEK
             )
         await run_scan(world, tmp_path, scan_id="c", since="a", at=EPOCH + 2 * WEEK)
+        # Another list is no news of this one.
+        (tmp_path / "customers.csv").write_text("same.example\n")
+        other = (str(tmp_path / "customers.csv"),)
+        customers = await run_scan(world, tmp_path, scan_id="d", since=LATEST, sources=other)
+        assert manifest_of(customers)["since"] is None
         # It goes on with what it has begun with.
         third = await run_scan(world, tmp_path, scan_id="b", since=LATEST, at=EPOCH + 2 * WEEK)
         assert manifest_of(third)["since"] == "a"
