@@ -152,16 +152,24 @@ def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
     required=True,
     help="Folder for index.html and its figures; made if need be.",
 )
+@click.option(
+    "--interactive",
+    is_flag=True,
+    help="Let readers break down, sort, filter and look up on the page; it then has a script and its "
+    "data in it, a few megabytes at most, and needs as little network as before.",
+)
 @unsealed_option
 @vantage_option
-def build(archive: Path, out: Path, unsealed: bool, vantage: str | None) -> None:
+def build(
+    archive: Path, out: Path, interactive: bool, unsealed: bool, vantage: str | None
+) -> None:
     """Make a page of ARCHIVE that opens offline, with a CSV, SVG and PNG beside each figure."""
     with _reporting_errors():
         with _needing_the_extra():
             from analysis.report import build_report
         with open_archive(archive, unsealed=unsealed, vantage=vantage) as opened:
             _say_scans(opened)
-            page = build_report(opened, out)
+            page = build_report(opened, out, interactive=interactive)
         click.echo(f"open {page}", err=True)
 
 

@@ -40,6 +40,8 @@ class Figure:
     """Labels that are not drawn, because they would dwarf the others."""
     limit: int = 12
     tone: str = "plain"
+    over: str | None = None
+    """The column whose values the interactive page compares first; the label column unless given."""
 
 
 FIGURES: Final[tuple[Figure, ...]] = (
@@ -387,6 +389,7 @@ def trend(archive: Archive) -> Answer | None:
         question="summary",
         heading="How adoption and its faults move from scan to scan",
         label="measure",
+        over="scan_id",
         reading="Each point is one scan, with its 95 % interval. Where the "
         "intervals of two scans overlap much, the change may be chance.",
     )

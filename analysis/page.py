@@ -1,7 +1,8 @@
-"""What every page of this package has in common: one file that needs no network and runs no script.
+"""What every page of this package has in common: one file that needs no network.
 
-Its style sheet is the only thing that its Content-Security-Policy lets in, by hash.  All text is
-escaped by default, since much of it was chosen by strangers.
+Its style sheet, and on the interactive report its script, are the only things that its
+Content-Security-Policy lets in, by hash.  All text is escaped by default, since much of it was chosen
+by strangers.
 """
 
 from __future__ import annotations
@@ -24,10 +25,29 @@ def style(*sheets: str) -> str:
     return "".join((PACKAGE / "templates" / sheet).read_text("utf-8") for sheet in sheets)
 
 
-def content_security_policy(style: str) -> str:
-    """Nothing may load, run, be sent or be framed; of styles, this very text (CSP Level 3)."""
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def script(*parts: str) -> str:
+    """The parts of a script in ``templates/``, one after the other."""
+    return "".join((PACKAGE / "templates" / part).read_text("utf-8") for part in parts)
+
+
+def content_security_policy(style: str, script: str = "") -> str:
+    """Nothing may load, run, be sent or be framed; of styles and scripts, these very texts (CSP Level 3).
+
+    A script cannot make markup or code out of text: that takes a policy of Trusted Types, and there is
+    none.
+    """
+    running = (
+        f" script-src {_hash(script)}; require-trusted-types-for 'script'; trusted-types 'none';"
+        if script
+        else ""
+    )
+    return (
+        f"default-src 'none'; style-src {_hash(style)};{running} base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def environment() -> Environment:
@@ -42,7 +62,7 @@ def environment() -> Environment:
     made.filters.update(
         rfc=_link_rfc,
         tidy=_tidy,
-        drawing=Markup,  # our own sheet or SVG: the renderer has escaped the names in it
+        drawing=Markup,  # our own sheet, script or SVG: names in it are escaped already
     )
     return made
 

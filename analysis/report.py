@@ -1,7 +1,8 @@
 """One page that answers how many, how many right, what goes wrong and what senders do.
 
-The page is one file that needs no network and runs no script (``page``).  Beside it lie each
-figure's rows as CSV and its drawing as SVG and PNG.  Which figures there are is told in
+The page is one file that needs no network (``page``) and runs no script, unless the interactive variant
+is asked for: the same page, and with it the data and the script to explore them (``explorer``).  Beside
+it lie each figure's rows as CSV and its drawing as SVG and PNG.  Which figures there are is told in
 ``figures``, what the first screen says in ``story``, where the numbers come from in ``provenance``.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from jinja2 import Environment
 
-from analysis import page, provenance, story, tables
+from analysis import explorer, page, provenance, story, tables
 from analysis.archive import Archive, Result
 from analysis.catalogue import SECTIONS, find
 from analysis.figures import FIGURES, OF_SEVERAL_VANTAGES, Answer, Row, Words, answer, trend
@@ -35,7 +36,7 @@ class Section:
     answers: Sequence[Answer]
 
 
-def build_report(archive: Archive, out: Path) -> Path:
+def build_report(archive: Archive, out: Path, *, interactive: bool = False) -> Path:
     """Write ``index.html`` and the folder ``figures`` under *out*; returns the page's path."""
     latest = archive.scans[-1]
     words = Words(archive)
@@ -43,13 +44,19 @@ def build_report(archive: Archive, out: Path) -> Path:
     answers = [answer(archive, figure, latest.scan_id, words) for figure in figures]
     over_time = trend(archive)
     findings = find("findings").ask(archive)
-    style = page.style("report.css")
+    drawn = [*answers, *([over_time] if over_time else [])]
+    style = page.style("report.css", *(["explorer/explorer.css"] if interactive else []))
+    script = page.script(*explorer.SCRIPT) if interactive else ""
     html = (
         _environment()
         .get_template("report.html.j2")
         .render(
             style=style,
-            policy=page.content_security_policy(style),
+            script=script,
+            data=explorer.as_json(archive, [a.figure for a in drawn], words, _heading)
+            if interactive
+            else "",
+            policy=page.content_security_policy(style, script),
             version=version("mta-sts-census"),
             scan=latest,
             scans=archive.scans,
@@ -62,7 +69,6 @@ def build_report(archive: Archive, out: Path) -> Path:
             provenance=[provenance.of(scan) for scan in reversed(archive.scans)],
         )
     )
-    drawn = [*answers, *([over_time] if over_time else [])]
     files = {**dict(_files(drawn)), "figures/findings.csv": _csv(findings).encode()}
     for name, content in {**files, "index.html": html.encode()}.items():
         path = out / name
