@@ -38,10 +38,19 @@ class BigNumber:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """What a reader would ask, and the answer."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """The first screen: sentences to read and numbers to look at."""
 
-    sentences: tuple[str, ...]
+    headline: str
+    paragraphs: tuple[Paragraph, ...]
     numbers: tuple[BigNumber, ...]
 
 
@@ -49,20 +58,22 @@ def of(summary: Sequence[Row], components: Sequence[Row], before: Sequence[Row] 
     """The story of one scan; *before* is the summary of the scan before it, if there was one."""
     found = {str(row["measure"]): row for row in summary}
     if not found:
-        return Story(sentences=("This scan has no domain on its list.",), numbers=())
-    if not found["adopted"]["n"]:
-        return Story(
-            sentences=(_adopted(found), _left_out(found)), numbers=_numbers(found, None)[:2]
-        )
-    worst = _worst(components)
-    sentences = (
-        _adopted(found),
-        _right(found, worst),
-        _sender(found),
-        _left_out(found),
-        _change(found, {str(row["measure"]): row for row in before}),
+        return Story(headline="This scan has no domain on its list.", paragraphs=(), numbers=())
+    worst = _worst(components) if found["adopted"]["n"] else None
+    told = {"What is not known?": _left_out(found)}
+    if found["adopted"]["n"]:
+        told = {
+            "How many get it right?": _right(found),
+            "What goes wrong?": _wrong(worst),
+            "What happens to mail?": _sender(found),
+            **told,
+            "Is it getting better?": _change(found, {str(row["measure"]): row for row in before}),
+        }
+    return Story(
+        headline=_adopted(found),
+        paragraphs=tuple(Paragraph(question=q, answer=a) for q, a in told.items() if a),
+        numbers=_numbers(found, worst) if found["adopted"]["n"] else _numbers(found, None)[:2],
     )
-    return Story(sentences=tuple(filter(None, sentences)), numbers=_numbers(found, worst))
 
 
 def interval(row: Row) -> str:
@@ -94,28 +105,32 @@ def _adopted(found: Mapping[str, Row]) -> str:
     )
 
 
-def _right(found: Mapping[str, Row], worst: Row | None) -> str:
+def _right(found: Mapping[str, Row]) -> str:
     right, wrong = found["right"], found["misconfigured"]
-    text = (
-        f"Of these adopters, {whole(right['n'])} have everything right ({percent(right['share'])}) "
-        f"and {whole(wrong['n'])} are misconfigured ({percent(wrong['share'])})."
-    )
-    if worst is None:
-        return text
     return (
-        f"{text} What goes wrong most often is {_CULPRIT[str(worst['component'])]}: "
-        f"{domains(worst['n'])}, {percent(worst['share'])}."
+        f"Of those that publish one, {whole(right['n'])} have everything right "
+        f"({percent(right['share'])}) and {whole(wrong['n'])} are misconfigured "
+        f"({percent(wrong['share'])})."
+    )
+
+
+def _wrong(worst: Row | None) -> str:
+    if worst is None:
+        return ""
+    return (
+        f"Most often {_CULPRIT[str(worst['component'])]}: {domains(worst['n'])}, "
+        f"{percent(worst['share'])} of those that publish a record."
     )
 
 
 def _sender(found: Mapping[str, Row]) -> str:
     protected, open_, refused = (found[m] for m in ("protected", "fail-open", "refused"))
     return (
-        "A sender that honours MTA-STS and meets these domains for the first time delivers to "
-        f"{whole(protected['n'])} over verified TLS or not at all ({percent(protected['share'])}); "
-        f"for {whole(open_['n'])} it finds no usable policy and delivers without that protection "
-        f"({percent(open_['share'])}); and to {whole(refused['n'])} it cannot deliver "
-        f"({percent(refused['share'])})."
+        "A mail server that honours MTA-STS and meets these domains for the first time delivers to "
+        f"{whole(protected['n'])} over verified encryption or not at all "
+        f"({percent(protected['share'])}). For {whole(open_['n'])} it finds no usable policy and "
+        f"delivers without that protection ({percent(open_['share'])}). To {whole(refused['n'])} it "
+        f"cannot deliver ({percent(refused['share'])})."
     )
 
 
@@ -124,12 +139,12 @@ def _left_out(found: Mapping[str, Row]) -> str:
     if not row["left_out"] and not partly["n"]:
         return ""
     text = (
-        f"The record of {domains(row['left_out'])} could not be measured, and {whole(partly['n'])} "
-        "adopters could be looked at only in part; they count neither as right nor as wrong. Whatever "
-        f"they are, {_bound(row)} of all domains publish a record"
+        f"The record of {domains(row['left_out'])} could not be measured, and {whole(partly['n'])} that "
+        "publish one could be looked at only in part; they count neither as right nor as wrong. "
+        f"Whatever they are, {_bound(row)} of all domains publish a record"
     )
     return (
-        f"{text}, and {_bound(found['right'])} of the adopters have everything right."
+        f"{text}, and {_bound(found['right'])} of these have everything right."
         if row["n"]
         else f"{text}."
     )
@@ -143,7 +158,7 @@ def _bound(row: Row) -> str:
 
 def _change(found: Mapping[str, Row], before: Mapping[str, Row]) -> str:
     if not before:
-        return ""
+        return "One scan cannot tell. The next one of the same list will."
     then, now = before["adopted"], found["adopted"]
     wrong_then, wrong_now = before["misconfigured"], found["misconfigured"]
     return (
@@ -166,16 +181,24 @@ def _numbers(found: Mapping[str, Row], worst: Row | None) -> tuple[BigNumber, ..
             tone="plain",
         ),
         _number(adopted, f"publish MTA-STS: {whole(adopted['n'])}", "domains measured", "plain"),
-        _number(right, f"of them are right: {whole(right['n'])}", "adopters", "good"),
+        _number(right, f"of them are right: {whole(right['n'])}", "that publish it", "good"),
         _number(
-            protected, f"are protected in transit: {whole(protected['n'])}", "adopters", "good"
+            protected,
+            f"are protected in transit: {whole(protected['n'])}",
+            "that publish it",
+            "good",
         ),
     ]
     if worst is not None:
-        label = {"record": "record", "policy": "policy file", "certificate": "MX certificate"}
-        name = label.get(str(worst["component"]), "list of MX hosts")
+        label = {
+            "record": "DNS record",
+            "policy": "policy file",
+            "certificate": "mail server certificate",
+        }
+        name = label.get(str(worst["component"]), "list of mail servers")
         numbers.insert(
-            3, _number(worst, f"have a faulty {name}: {whole(worst['n'])}", "adopters", "bad")
+            3,
+            _number(worst, f"have a faulty {name}: {whole(worst['n'])}", "that publish it", "bad"),
         )
     return tuple(numbers)
 

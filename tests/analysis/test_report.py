@@ -70,7 +70,7 @@ def test_the_first_screen_answers_in_words(build: Callable[[Path], Path], plante
     assert "Of 372 domains that could be measured, 112 publish an MTA-STS record: 30.1 %." in text
     assert "68 have everything right (60.7 %) and 35 are misconfigured (31.2 %)" in text
     assert "23 domains, 20.5 %" in text
-    assert "delivers to 48 over verified TLS or not at all (42.9 %)" in text
+    assert "delivers to 48 over verified encryption or not at all (42.9 %)" in text
     assert "In the scan before, 29.5 % had adopted it" in text
     assert "A laboratory" not in text
 
