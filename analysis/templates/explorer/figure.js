@@ -24,7 +24,7 @@ function explore(figure, place) {
   const controls = element("div", { class: "controls", role: "group", "aria-label": "Choose what is shown" });
   const status = element("p", { class: "small", role: "status" });
   const shownRows = element("div", { class: "shown" });
-  place.querySelector(".reading").after(element("div", { class: "explorer" }, controls, status, shownRows));
+  place.querySelector("figcaption").before(element("div", { class: "explorer" }, controls, status, shownRows));
 
   const wish = (change) => {
     wished = { ...wished, ...change };
@@ -172,7 +172,7 @@ function tableOf(figure, state, rows, wish) {
     element("td", {}),
     header("share", "Share", state, wish, "number"),
     element("th", { scope: "col", class: "number" }, "95\u00a0%\u00a0interval"),
-    header("n", "Domains", state, wish, "number"),
+    header("n", "Count", state, wish, "number"),
     header("of_n", "Of", state, wish, "number"),
     ...extra.map((column) => header(column, heading(column), state, wish, numeric(table, column))),
   );
@@ -181,9 +181,9 @@ function tableOf(figure, state, rows, wish) {
     element("td", { class: "bar" }, ...(skipped(row) ? [] : [bar(table, row, top, whose(row))])),
     element("td", { class: "number share" }, tight(percent(table.cell(row, "share")))),
     element("td", { class: "number interval" }, tight(interval(table.cell(row, "low"), table.cell(row, "high")))),
-    element("td", { class: "number n" }, whole(table.cell(row, "n"))),
+    element("td", { class: "number n", "data-of": whole(table.cell(row, "of_n")) }, whole(table.cell(row, "n"))),
     element("td", { class: "number of" }, whole(table.cell(row, "of_n"))),
-    ...extra.map((column) => element("td", { class: numeric(table, column) || false },
+    ...extra.map((column) => element("td", { class: `${numeric(table, column)} extra`, "data-heading": heading(column) },
       tight(shown(table.kinds[column], table.cell(row, column))))),
   ));
   const made = element("div", { class: "scroll" },
