@@ -97,7 +97,7 @@ def as_json(
     )
     summary = Figure(name="look-up", question="summary", label="measure", reading="")
     value = {
-        "scans": {scan.scan_id: scan.day for scan in series},
+        "scans": [[scan.scan_id, scan.day] for scan in series],
         "breakdowns": dict(BREAKDOWNS),
         "measures": LOOK_UP,
         "words": {
@@ -138,7 +138,7 @@ def _table(result: Result, by: str, figure: Figure, room: Room) -> Table:
     group = GROUPINGS[by][1]
     rows = [r for r in result.records() if r["scan_id"] in room.scans and room.only(r)]
     label = figure.label if figure.label in result.columns else None
-    named = (group, label, *figure.pick, "scan_id")
+    named = (group, label, *figure.apart, *figure.pick, "scan_id")
     dimensions = tuple(dict.fromkeys(column for column in named if column))
     by_group: dict[Any, list[Row]] = {}
     for row in rows:
@@ -195,6 +195,7 @@ def _explored(archive: Archive, figure: Figure, room: Room) -> Mapping[str, Any]
         "question": figure.question,
         "label": figure.label,
         "words": figure.words or figure.label,
+        "apart": list(figure.apart),
         "tone": figure.tone,
         "pick": {column: str(value) for column, value in figure.pick.items()},
         "skip": list(figure.skip),

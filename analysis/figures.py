@@ -36,6 +36,8 @@ class Figure:
     """Column of ``reference/words.csv`` that explains the labels; the label column unless given."""
     pick: Mapping[str, Any] = field(default_factory=dict)
     """Only rows with these values are drawn."""
+    apart: Sequence[str] = ()
+    """Columns that tell rows of one label apart; they are said behind it."""
     skip: Sequence[str] = ()
     """Labels that are not drawn, because they would dwarf the others."""
     limit: int = 12
@@ -207,6 +209,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         name="mta-software",
         question="mta-software",
         label="software",
+        apart=("confidence",),
         reading="Told from what MX hosts say when they greet, which some of them hide.",
     ),
     Figure(
@@ -406,8 +409,9 @@ def trend(archive: Archive) -> Answer | None:
 
 def _bar(row: Row, figure: Figure, words: Words) -> Bar:
     word = words(figure.words or figure.label, row[figure.label], figure.tone)
+    apart = [str(row[column]) for column in figure.apart if row[column] is not None]
     return Bar(
-        label=word.label,
+        label=", ".join([word.label, *apart]),
         share=row["share"],
         low=row["low"],
         high=row["high"],

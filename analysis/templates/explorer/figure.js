@@ -165,6 +165,9 @@ function tableOf(figure, state, rows, wish) {
   const extra = state.wide ? more(state) : [];
   const whose = (row) => toneOf(figure, state, row);
   const skipped = (row) => over === figure.label && figure.skip.includes(table.text(row, over));
+  const apart = (row) => figure.apart
+    .filter((column) => over === figure.label && table.text(row, column))
+    .map((column) => `, ${table.text(row, column)}`);
   const top = Math.max(...rows.filter((row) => !skipped(row)).map((row) => table.cell(row, "high") ?? 0)) || 1;
   const few = state.all || over === "scan_id" ? rows : rows.slice(0, figure.limit);
   const head = element("tr", {},
@@ -177,7 +180,7 @@ function tableOf(figure, state, rows, wish) {
     ...extra.map((column) => header(column, heading(column), state, wish, numeric(table, column))),
   );
   const body = few.map((row) => element("tr", {},
-    element("th", { scope: "row" }, nameOf(figure, over, table.text(row, over))),
+    element("th", { scope: "row" }, nameOf(figure, over, table.text(row, over)), ...apart(row)),
     element("td", { class: "bar" }, ...(skipped(row) ? [] : [bar(table, row, top, whose(row))])),
     element("td", { class: "number share" }, tight(percent(table.cell(row, "share")))),
     element("td", { class: "number interval" }, tight(interval(table.cell(row, "low"), table.cell(row, "high")))),

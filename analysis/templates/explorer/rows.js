@@ -2,7 +2,8 @@
 // --- The data, and which rows of it are asked for ------------------------------------------
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const SCANS = Object.keys(DATA.scans);
+const DAYS = new Map(DATA.scans);
+const SCANS = [...DAYS.keys()];
 
 // Names were chosen by strangers, and one may be called "constructor".
 function own(object, key) {
@@ -39,8 +40,10 @@ function settled(figure, wished) {
   );
   const usual = table !== figure.tables[0] && table.group ? table.group : (figure.over ?? figure.label);
   const over = [wished.over, usual].find((c) => comparable.includes(c)) ?? comparable[0];
+  // Rows of one label stand together, with what tells them apart behind their name.
+  const open = (column) => over === figure.label && figure.apart.includes(column);
   const fixed = Object.fromEntries(
-    table.dimensions.filter((c) => c !== over).map((c) => [c, chosen(figure, table, c, wished[c])]),
+    table.dimensions.filter((c) => c !== over && !open(c)).map((c) => [c, chosen(figure, table, c, wished[c])]),
   );
   const scans = table.choices.scan_id;
   const from = Math.max(0, scans.indexOf(wished.from));
@@ -104,8 +107,8 @@ function word(figure, column, value) {
 
 function named(figure, column, value) {
   if (column === "scan_id") {
-    const day = own(DATA.scans, value) ?? value;
-    return SCANS.filter((scan) => DATA.scans[scan] === day).length > 1 ? value : day;
+    const day = DAYS.get(value) ?? value;
+    return SCANS.filter((scan) => DAYS.get(scan) === day).length > 1 ? value : day;
   }
   return word(figure, column, value)?.[0] ?? (value || "-");
 }
