@@ -160,9 +160,7 @@ def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
 )
 @unsealed_option
 @vantage_option
-def build(
-    archive: Path, out: Path, interactive: bool, unsealed: bool, vantage: str | None
-) -> None:
+def build(archive: Path, out: Path, interactive: bool, unsealed: bool, vantage: str | None) -> None:
     """Make a page of ARCHIVE that opens offline, with a CSV, SVG and PNG beside each figure."""
     with _reporting_errors():
         with _needing_the_extra():

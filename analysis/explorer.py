@@ -128,13 +128,14 @@ def tables(archive: Archive, figure: Figure, room: Room) -> Sequence[Table]:
     # A share of each group and no classes: the whole scan would be a single bar.
     by_group_only = figure.label == GROUPINGS[own][1]
     return [
-        _table(question.ask(archive, by), by, figure, room)
+        table(question.ask(archive, by), by, figure, room)
         for by in offered
         if not (by_group_only and by == "scan")
     ]
 
 
-def _table(result: Result, by: str, figure: Figure, room: Room) -> Table:
+def table(result: Result, by: str, figure: Figure, room: Room) -> Table:
+    """As many of the rows of *result*, an answer to the figure's question by *by*, as there is room for."""
     group = GROUPINGS[by][1]
     rows = [r for r in result.records() if r["scan_id"] in room.scans and room.only(r)]
     label = figure.label if figure.label in result.columns else None
@@ -201,7 +202,7 @@ def _explored(archive: Archive, figure: Figure, room: Room) -> Mapping[str, Any]
         "skip": list(figure.skip),
         "limit": figure.limit,
         "over": figure.over,
-        "tables": [packed(table) for table in tables(archive, figure, room)],
+        "tables": [packed(one) for one in tables(archive, figure, room)],
     }
 
 

@@ -41,9 +41,7 @@ def content_security_policy(style: str, script: str = "") -> str:
         if script
         else ""
     )
-    return (
-        f"default-src 'none'; style-src {_hash(style)};{running} base-uri 'none'; form-action 'none'"
-    )
+    return f"default-src 'none'; style-src {_hash(style)};{running} base-uri 'none'; form-action 'none'"
 
 
 def _hash(text: str) -> str:

@@ -19,7 +19,16 @@ from jinja2 import Environment
 from analysis import explorer, page, provenance, story, tables
 from analysis.archive import Archive, Result
 from analysis.catalogue import SECTIONS, find
-from analysis.figures import FIGURES, OF_SEVERAL_VANTAGES, Answer, Row, Words, answer, trend
+from analysis.figures import (
+    FIGURES,
+    OF_SEVERAL_VANTAGES,
+    Answer,
+    Figure,
+    Row,
+    Words,
+    answer,
+    trend,
+)
 
 SHOWN_ROWS: Final = 30
 """Rows of a figure's table on the page; the CSV has them all."""
@@ -36,12 +45,14 @@ class Section:
     answers: Sequence[Answer]
 
 
-def build_report(archive: Archive, out: Path, *, interactive: bool = False) -> Path:
+def build_report(
+    archive: Archive, out: Path, *, interactive: bool = False, figures: Sequence[Figure] = FIGURES
+) -> Path:
     """Write ``index.html`` and the folder ``figures`` under *out*; returns the page's path."""
     latest = archive.scans[-1]
     words = Words(archive)
-    figures = (*FIGURES, *(OF_SEVERAL_VANTAGES if len(archive.vantages) > 1 else ()))
-    answers = [answer(archive, figure, latest.scan_id, words) for figure in figures]
+    asked = (*figures, *(OF_SEVERAL_VANTAGES if len(archive.vantages) > 1 else ()))
+    answers = [answer(archive, figure, latest.scan_id, words) for figure in asked]
     over_time = trend(archive)
     findings = find("findings").ask(archive)
     drawn = [*answers, *([over_time] if over_time else [])]
