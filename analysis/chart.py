@@ -276,6 +276,7 @@ def _time_axis(room: int) -> alt.Axis:
         labelPadding=8,
         grid=False,
         labelOverlap=True,
+        labelSeparation=10,
         labelLimit=room,
     )
 

@@ -23,7 +23,7 @@ BREAKDOWNS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "scan": "nothing",
         "tld": "top-level domain",
-        "rank": "popularity",
+        "rank": "popularity rank",
         "mx-operator": "mail operator",
         "policy-host": "policy provider",
     }
@@ -43,6 +43,9 @@ ROWS: Final = 900
 
 LABELS: Final = 60
 """Classes of one group; only operators, providers and issuers have more."""
+
+_IN_ORDER: Final = frozenset({"rank"})
+"""Breakdowns whose groups are few and in an order of their own, which the query knows."""
 
 LOOK_UP_ROWS: Final = 3000
 """Rows of each breakdown that can be looked up by name: 300 groups in two scans."""
@@ -65,7 +68,7 @@ class Table:
     group: str | None
     """The dimension that the breakdown adds; None for the whole scan."""
     rows: Sequence[Row]
-    """By scan, then by group, the largest first, then as the query has ordered them."""
+    """By scan, then by group, then as the query has ordered them."""
     groups: int
     """How many groups there are, on the page or not."""
     labels: int
@@ -145,7 +148,9 @@ def table(result: Result, by: str, figure: Figure, room: Room) -> Table:
     for row in rows:
         by_group.setdefault(row[group] if group else None, []).append(row)
     newest = room.scans[-1]
-    ranked = sorted(by_group, key=lambda name: _size(by_group[name], newest))
+    ranked = list(by_group)
+    if by not in _IN_ORDER:
+        ranked.sort(key=lambda name: _size(by_group[name], newest))
     kept: list[Row] = []
     rank: dict[Any, int] = {}
     for name in ranked:

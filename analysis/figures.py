@@ -6,6 +6,7 @@ counted, so a bar cannot disagree with the CSV beside it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 from analysis.archive import Archive
 from analysis.catalogue import Question, find
 from analysis.chart import Bar, Drawing, Point, draw_bars, draw_trend
+from analysis.scans import Scan
 from analysis.tables import whole
 
 Row = Mapping[str, Any]
@@ -371,7 +373,7 @@ def trend(archive: Archive) -> Answer | None:
     question = find("summary")
     result = question.ask(archive)
     rows = result.records()
-    days = {scan.scan_id: scan.day for scan in archive.series}
+    days = _told_apart(archive.series)
     measured = {(row["scan_id"], row["measure"]): row for row in rows}
     points = [
         Point(
@@ -392,6 +394,7 @@ def trend(archive: Archive) -> Answer | None:
         question="summary",
         heading="How adoption and its faults move from scan to scan",
         label="measure",
+        skip=("measured",),
         over="scan_id",
         reading="Each point is one scan, with its 95 % interval. Where the "
         "intervals of two scans overlap much, the change may be chance.",
@@ -405,6 +408,12 @@ def trend(archive: Archive) -> Answer | None:
         drawing=draw_trend(points) if points else None,
         note="",
     )
+
+
+def _told_apart(scans: Sequence[Scan]) -> Mapping[str, str]:
+    """The day of each scan by its id; the id itself where several began on one day."""
+    often = Counter(scan.day for scan in scans)
+    return {s.scan_id: s.day if often[s.day] == 1 else s.scan_id for s in scans}
 
 
 def _bar(row: Row, figure: Figure, words: Words) -> Bar:

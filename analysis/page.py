@@ -79,7 +79,7 @@ def _link_rfc(text: str) -> Markup:
         place = f"#section-{section}" if section else ""
         linked += escape(text[end : match.start()])
         linked += Markup(
-            '<a rel="noreferrer" href="https://www.rfc-editor.org/rfc/rfc{}{}">{}</a>'
+            '<a class="whole" rel="noreferrer" href="https://www.rfc-editor.org/rfc/rfc{}{}">{}</a>'
         ).format(number, place, match.group())
         end = match.end()
     return linked + escape(text[end:])

@@ -8,6 +8,7 @@ it lie each figure's rows as CSV and its drawing as SVG and PNG.  Which figures 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -147,6 +148,7 @@ def _environment() -> Environment:
         interval=story.interval,
         shown=_shown,
         heading=_heading,
+        columns_named=_columns_named,
     )
     environment.globals["shown_rows"] = SHOWN_ROWS
     return environment
@@ -162,6 +164,15 @@ def _heading(column: str) -> str:
     return _HEADINGS.get(column, column.replace("_", " "))
 
 
+def _columns_named(text: str, columns: Sequence[str]) -> str:
+    """*text* about some *columns*, which it names as a query does, for people."""
+    return re.sub(
+        r"\b\w+_\w+\b",
+        lambda name: f"“{_heading(name[0])}”" if name[0] in columns else name[0],
+        text,
+    )
+
+
 _HEADINGS: Final = {
     "scan_id": "scan",
     "of_n": "of",
@@ -170,4 +181,8 @@ _HEADINGS: Final = {
     "left_out": "left out",
     "of_what": "of what",
     "tld": "TLD",
+    "mx_operator": "mail operator",
+    "tlsrpt_outcome": "TLSRPT outcome",
+    "dane_outcome": "DANE outcome",
+    "hhi": "HHI",
 }

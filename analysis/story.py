@@ -162,9 +162,9 @@ def _change(found: Mapping[str, Row], before: Mapping[str, Row]) -> str:
     then, now = before["adopted"], found["adopted"]
     wrong_then, wrong_now = before["misconfigured"], found["misconfigured"]
     return (
-        f"In the scan before, {percent(then['share'])} had adopted it and of those "
-        f"{percent(wrong_then['share'])} were misconfigured; now it is {percent(now['share'])} and "
-        f"{percent(wrong_now['share'])}."
+        f"In the scan before, {percent(then['share'])} had adopted it; now it is "
+        f"{percent(now['share'])}. Of those, {percent(wrong_then['share'])} were misconfigured; now it "
+        f"is {percent(wrong_now['share'])}."
     )
 
 

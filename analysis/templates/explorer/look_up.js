@@ -2,7 +2,7 @@
 // --- Somebody by name, beside everybody -----------------------------------------------------
 
 const MATCHES = 12;
-const EACH = 3;
+const EACH = 3; // of each breakdown, before anybody has typed
 
 function lookUp(figure, place) {
   const everybody = figure.tables.find((table) => !table.group);
@@ -11,7 +11,7 @@ function lookUp(figure, place) {
   let wished = {};
 
   const field = element("input", {
-    type: "search", id: "look-up-name", autocomplete: "off", spellcheck: "false", "data-key": "find",
+    type: "search", placeholder: "se, or a provider’s name", autocomplete: "off", spellcheck: "false", "data-key": "find",
     input: () => list(),
   });
   const matches = element("ul", { class: "matches" });
@@ -54,7 +54,9 @@ function matching(entries, sought) {
 }
 
 function largest(tables, entries) {
-  return tables.flatMap((table) => entries.filter((entry) => entry.table === table).slice(0, EACH));
+  // Classes such as "(no alias)" are nobody.
+  const known = entries.filter(({ name }) => !name.startsWith("("));
+  return tables.flatMap((table) => known.filter((entry) => entry.table === table).slice(0, EACH));
 }
 
 function saidOf(count, tables) {
