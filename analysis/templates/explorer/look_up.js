@@ -76,11 +76,11 @@ function cardOf(figure, everybody, { table, name }) {
     measure,
     cells: [
       [table, of(table, scan, measure)],
-      [everybody, of(everybody, scan, measure)],
       ...(before ? [[table, of(table, before, measure)]] : []),
+      [everybody, of(everybody, scan, measure)],
     ],
   }));
-  const titles = [name, "Everybody", ...(before ? [`${name}, ${named(figure, "scan_id", before)}`] : [])];
+  const titles = [name, ...(before ? [`${name}, ${named(figure, "scan_id", before)}`] : []), "Everybody"];
   return [
     element("h3", { tabindex: "-1" }, name, " ", element("span", { class: "kind" }, DATA.breakdowns[table.by])),
     element("div", { class: "scroll" }, element("table", { class: "beside" },
@@ -88,16 +88,16 @@ function cardOf(figure, everybody, { table, name }) {
         ...titles.map((title) => element("th", { scope: "col" }, title)))),
       element("tbody", {}, ...told.map(({ measure, cells }) => element("tr", {},
         element("th", { scope: "row" }, nameOf(figure, "measure", measure)),
-        ...cells.map(([where, row]) => numberOf(figure, where, row))))))),
+        ...cells.map(([where, row], at) => numberOf(figure, where, row, titles[at]))))))),
   ];
 }
 
-function numberOf(figure, table, row) {
-  if (!row || table.cell(row, "share") === null) return element("td", {}, "-");
+function numberOf(figure, table, row, title) {
+  if (!row || table.cell(row, "share") === null) return element("td", { "data-heading": title }, "-");
   const detail = `${whole(table.cell(row, "n"))} of ${whole(table.cell(row, "of_n"))} ${table.text(row, "of_what")}`;
-  return element("td", {},
+  return element("td", { "data-heading": title },
     element("b", {}, tight(percent(table.cell(row, "share")))),
     bar(table, row, 1, toneOf(figure, { table }, row)),
-    element("span", { class: "small" }, detail, element("br"),
-      `95\u00a0%: ${tight(interval(table.cell(row, "low"), table.cell(row, "high")))}`));
+    element("span", { class: "small" }, element("span", {}, detail), element("br"), element("span", { class: "whole" },
+      `95\u00a0%: ${tight(interval(table.cell(row, "low"), table.cell(row, "high")))}`)));
 }
