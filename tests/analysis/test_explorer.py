@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
+from html import unescape
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -18,7 +22,7 @@ from analysis.catalogue import find
 from analysis.explorer import ROWS, Room, tables
 from analysis.figures import FIGURES, Figure
 from analysis.report import build_report
-from analysis.tables import percent, plain, visible
+from analysis.tables import percent, plain, to_csv, visible
 from tests.analysis import hostile as hostile_text
 from tests.analysis.archive_fixture import KINDS, SCANS, Kind, write_archive
 from tests.analysis.browser import Rows, needs_browser, open_page
@@ -266,6 +270,51 @@ def test_the_address_picks_a_breakdown(built: Path, archive: Archive) -> None:
 
 
 @needs_browser
+def test_a_reader_chooses_sorts_finds_and_takes_the_rows_away(
+    built: Path, archive: Archive, tmp_path: Path
+) -> None:
+    """By the controls; the CSV is what is on show, with every column, as the command writes it."""
+    reader = """
+        const place = document.getElementById("health");
+        const at = (key) => place.querySelector(`[data-key="${key}"]`);
+        const choose = (key, value) => {
+          at(key).focus();
+          at(key).value = value;
+          at(key).dispatchEvent(new Event("change"));
+        };
+        choose("by", "tld");
+        const focused = document.activeElement.dataset.key;
+        choose("health", "right");
+        at("sort:share").click();
+        const sorted = at("sort:share").parentElement.getAttribute("aria-sort");
+        const given = URL.createObjectURL;
+        URL.createObjectURL = (blob) => {
+          blob.text().then((csv) => {
+            document.body.textContent = JSON.stringify({ focused, sorted, csv, hash: location.hash });
+          });
+          return given(blob);
+        };
+        at("csv").click();
+    """
+    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", built.read_text("utf-8"))
+    driven = tmp_path / "driven.html"
+    driven.write_text(html.replace("</body>", f"<script>{{{reader}}}</script></body>"), "utf-8")
+    (found,) = re.findall(r"<body>(.*)</body>", open_page(driven).html, re.DOTALL)
+    told = json.loads(unescape(found))
+    result = find("health").ask(archive, "tld")
+    right = [
+        row for row in result.records() if row["scan_id"] == SCANS[1] and row["health"] == "right"
+    ]
+    right.sort(key=lambda row: -row["share"])
+    assert len(right) > 1
+    assert _read(told["csv"]) == _read(to_csv(result.columns, right))
+    anchor, _, state = told["hash"].partition("?")
+    assert anchor == "#health"
+    assert dict(parse_qsl(state)) == {"by": "tld", "health": "right", "sort": "-share"}
+    assert (told["focused"], told["sorted"]) == ("by", "descending")
+
+
+@needs_browser
 def test_a_hostile_name_is_looked_up_and_does_nothing(hostile: Path) -> None:
     """It is shown as it is, beside everybody."""
     opened = open_page(hostile, "#look-up?by=tld&name=constructor")
@@ -299,6 +348,18 @@ def test_a_share_reads_the_same_with_and_without_the_script(tmp_path: Path) -> N
 
 def _interval(row: dict[str, Any]) -> str:
     return f"{percent(row['low']).removesuffix(' %')}–{percent(row['high'])}"
+
+
+def _read(text: str) -> list[list[str | float]]:
+    """The cells of a CSV; a number is the same however many digits say it."""
+    return [[_number(cell) for cell in row] for row in csv.reader(StringIO(text))]
+
+
+def _number(cell: str) -> str | float:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 def _bars(html: str, figure: str) -> str:
