@@ -240,7 +240,7 @@ def packed(table: Table) -> Mapping[str, Any]:
 def _kind(column: str, table: Table) -> str:
     """How a column is shown: as a text, as a share in percent or as a number."""
     values = [row[column] for row in table.rows if row[column] is not None]
-    if column in table.dimensions or not all(map(_is_number, values)):
+    if column in table.dimensions or not values or not all(map(_is_number, values)):
         return "text"
     return "share" if column in SHARES else "number"
 

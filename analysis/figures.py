@@ -60,7 +60,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         name="adoption-by-rank",
         question="adoption-by-rank",
         label="rank_band",
-        reading="Whether the better known domains lead. Each band is a decade of the list's ranks.",
+        reading="Whether the better known domains lead. Each band is ten times as wide as the one before it.",
     ),
     Figure(
         name="record-outcomes",
