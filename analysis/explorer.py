@@ -39,10 +39,13 @@ SCANS: Final = 12
 """How many scans, the newest ones, are on the page: a year of months."""
 
 ROWS: Final = 900
-"""Rows of one breakdown: 180 groups of five classes in one scan, 15 in twelve."""
+"""Rows of one breakdown: 180 groups of five classes in one scan, 15 in twelve.  One group is whole."""
 
 LABELS: Final = 60
-"""Classes of one group; only operators, providers and issuers have more."""
+"""Classes of the whole scan; only operators, providers and issuers have more."""
+
+GROUP_LABELS: Final = 15
+"""Classes of one group among others."""
 
 _IN_ORDER: Final = frozenset({"rank"})
 """Breakdowns whose groups are few and in an order of their own, which the query knows."""
@@ -71,8 +74,8 @@ class Table:
     """By scan, then by group, then as the query has ordered them."""
     groups: int
     """How many groups there are, on the page or not."""
-    labels: int
-    """How many classes there are in the newest scan's largest group, on the page or not."""
+    first: int | None
+    """How many classes of each group there is room for; None when that is all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class Room:
     """Ids, the oldest first."""
     rows: int = ROWS
     labels: int = LABELS
+    group_labels: int = GROUP_LABELS
     only: Callable[[Row], bool] = field(default=lambda _: True)
 
 
@@ -101,6 +105,7 @@ def as_json(
     summary = Figure(name="look-up", question="summary", label="measure", reading="")
     value = {
         "scans": [[scan.scan_id, scan.day] for scan in series],
+        "older": len(archive.series) - len(series),
         "breakdowns": dict(BREAKDOWNS),
         "measures": LOOK_UP,
         "words": {
@@ -151,10 +156,11 @@ def table(result: Result, by: str, figure: Figure, room: Room) -> Table:
     ranked = list(by_group)
     if by not in _IN_ORDER:
         ranked.sort(key=lambda name: _size(by_group[name], newest))
+    most = room.group_labels if group else room.labels
     kept: list[Row] = []
     rank: dict[Any, int] = {}
     for name in ranked:
-        mine = _of_first_labels(by_group[name], label, newest, room.labels)
+        mine = _of_first_labels(by_group[name], label, newest, most)
         if kept and len(kept) + len(mine) > room.rows:
             break
         kept += mine
@@ -169,7 +175,7 @@ def table(result: Result, by: str, figure: Figure, room: Room) -> Table:
         group=group,
         rows=kept,
         groups=len(ranked),
-        labels=len({row[label] for row in by_group[ranked[0]]}) if label and ranked else 0,
+        first=most if any(_has_more(by_group[name], label, most) for name in rank) else None,
     )
 
 
@@ -179,6 +185,10 @@ def _size(rows: Sequence[Row], newest: str) -> tuple[int, int]:
         -max((int(row["of_n"]) for row in rows if row["scan_id"] == newest), default=0),
         -max(int(row["of_n"]) for row in rows),
     )
+
+
+def _has_more(rows: Sequence[Row], label: str | None, most: int) -> bool:
+    return label is not None and len({row[label] for row in rows}) > most
 
 
 def _of_first_labels(
@@ -228,7 +238,7 @@ def packed(table: Table) -> Mapping[str, Any]:
         "by": table.by,
         "group": table.group,
         "groups": table.groups,
-        "labels": table.labels,
+        "first": table.first,
         "dimensions": table.dimensions,
         "columns": table.columns,
         "kinds": kinds,

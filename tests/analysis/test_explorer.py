@@ -169,12 +169,12 @@ def test_the_largest_groups_have_room(archive: Archive) -> None:
 
 
 def test_the_first_classes_have_room(archive: Archive) -> None:
-    """The same ones in every scan: those that lead in the newest."""
+    """The same ones in every scan, those that lead in the newest; the page says that there are more."""
     whole, *_ = tables(archive, figure("mx-operators"), Room(scans=SCANS, labels=2))
     rows = find("mx-operators").ask(archive).records()
     newest = [row["operator"] for row in rows if row["scan_id"] == SCANS[1]]
     assert {row["operator"] for row in whole.rows} == set(newest[:2])
-    assert whole.labels == len({row["operator"] for row in rows})
+    assert whole.first == 2 < len({row["operator"] for row in rows})
 
 
 def test_a_scan_without_room_is_left_out(archive: Archive) -> None:

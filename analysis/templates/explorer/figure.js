@@ -134,18 +134,22 @@ function save(name, text) {
 function statusOf(figure, state, rows) {
   const { table } = state;
   const said = [];
+  const all = `sts-report ask ${figure.question} ARCHIVE --by ${table.by}`;
   if (!rows.length) said.push(state.find ? `Nothing here is called “${state.find}”.` : "There is no such row.");
   const groups = table.group ? table.choices[table.group].length : 1;
   if (groups < table.groups) {
     const name = DATA.breakdowns[table.by];
     said.push(
-      `On this page are the ${whole(groups)} largest of ${whole(table.groups)} by ${name}; ` +
-      `sts-report ask ${figure.question} ARCHIVE --by ${table.by} has them all.`,
+      `On this page are the ${whole(groups)} largest of ${whole(table.groups)} by ${name}; ${all} has them all.`,
     );
   }
-  const labels = own(table.choices, figure.label)?.length ?? 0;
-  if (figure.label !== table.group && labels < table.labels) {
-    said.push(`On this page are the first ${whole(labels)} of ${whole(table.labels)}; the CSV below has them all.`);
+  if (table.first) {
+    said.push(table.group
+      ? `Of each group the first ${whole(table.first)} rows are on this page; ${all} has them all.`
+      : `The first ${whole(table.first)} are on this page; the CSV below has them all.`);
+  }
+  if (state.over === "scan_id" && DATA.older) {
+    said.push(`The newest ${whole(SCANS.length)} scans are on this page; ${whole(DATA.older)} older ones are in the CSV below.`);
   }
   return said.join(" ");
 }
