@@ -21,10 +21,12 @@ function drawn(name, attributes, ...children) {
 // Explore one figure in its place on the page.
 function explore(figure, place) {
   let wished = {};
-  const controls = element("div", { class: "controls", role: "group", "aria-label": "Choose what is shown" });
+  const title = place.querySelector("h3").textContent;
+  const controls = element("div", {
+    class: "controls", role: "group", tabindex: "-1", "aria-label": `Choose what is shown: ${title}`,
+  });
   const status = element("p", { class: "small", role: "status" });
   const shownRows = element("div", { class: "shown" });
-  place.querySelector("figcaption").before(element("div", { class: "explorer" }, controls, status, shownRows));
 
   const wish = (change) => {
     wished = { ...wished, ...change };
@@ -40,7 +42,8 @@ function explore(figure, place) {
     });
     status.textContent = statusOf(figure, state, rows);
   };
-  render();
+  render(); // before it is on the page, so that no reader of screens is told of what nobody has changed
+  place.querySelector("figcaption").before(element("div", { class: "explorer" }, controls, status, shownRows));
   return (asked) => {
     wished = asked;
     render();
@@ -55,7 +58,7 @@ function keepingFocus(place, replace) {
   replace();
   if (!key) return;
   const after = place.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  after?.focus();
+  (after ?? place.querySelector(".controls")).focus(); // a button that has done its work is gone
   if (typeof cursor === "number") after?.setSelectionRange(cursor, cursor);
 }
 

@@ -17,9 +17,6 @@ function lookUp(figure, place) {
   const matches = element("ul", { class: "matches" });
   const status = element("p", { class: "small", role: "status" });
   const card = element("div", { class: "card" });
-  place.append(
-    element("p", {}, element("label", { class: "look-up" }, "Name", field)), status, matches, card);
-
   const list = () => {
     const sought = field.value.trim().toLowerCase().replace(/^\./, "");
     const some = sought ? matching(entries, sought) : largest(figure.tables, entries);
@@ -41,6 +38,8 @@ function lookUp(figure, place) {
     list();
   };
   show();
+  place.append(
+    element("p", {}, element("label", { class: "look-up" }, "Name", field)), status, matches, card);
   return (asked) => {
     wished = asked;
     show(entries.find(({ table, name }) => table.by === asked.by && name === asked.name));
