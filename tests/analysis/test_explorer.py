@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from click.testing import CliRunner
 
 from analysis import explorer, page
 from analysis.archive import Archive, open_archive
 from analysis.catalogue import find
+from analysis.cli import main
 from analysis.explorer import ROWS, Room, tables
 from analysis.figures import FIGURES, Figure
 from analysis.report import build_report
@@ -200,6 +202,16 @@ def test_an_empty_scan_has_an_interactive_page(empty_archive: Archive, tmp_path:
     """With nothing in it."""
     data = data_of(build_report(empty_archive, tmp_path, interactive=True, figures=SOME[:1]))
     assert not any(table["rows"] for table in data["figures"]["adoption-by-tld"]["tables"])
+
+
+@pytest.mark.soak
+def test_the_command_makes_the_page_even_of_empty_scans(empty: Path, tmp_path: Path) -> None:
+    """With every figure, and nothing in it."""
+    ended = CliRunner().invoke(main, ["build", str(empty), "--out", str(tmp_path), "--interactive"])
+    assert ended.exit_code == 0
+    data = data_of(tmp_path / "index.html")
+    assert {one.name for one in FIGURES} < set(data["figures"])
+    assert not any(table["rows"] for table in data["figures"]["health"]["tables"])
 
 
 # --- the page ------------------------------------------------------------------------------
