@@ -14,7 +14,7 @@ import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args
 
 import click
 import trio
@@ -28,10 +28,10 @@ from crawler.scan import check as check_
 from crawler.scan import doctor as doctor_
 from crawler.scan import rejudge
 from crawler.scan.context import utc_now
+from crawler.scan.crew import WorkerError
 from crawler.scan.machine import Health
-from crawler.scan.processes import WorkerError
 from crawler.scan.progress import Progress, standard_error, visible
-from crawler.scan.request import Request, RequestError
+from crawler.scan.request import Executor, Request, RequestError
 from crawler.scan.run import Outcome, WorkRemainsError, scan, seal_scan
 from crawler.scan.stopping import Interrupted
 from crawler.snapshot import duck, purge
@@ -212,15 +212,15 @@ class _Shard(click.ParamType[Share]):
 @click.option("--scan-id", help="Name of the scan; of an unsealed one: resume it.")
 @click.option(
     "--executor",
-    type=click.Choice(["local", "processes"]),
+    type=click.Choice(get_args(Executor)),
     default="local",
     show_default=True,
-    help="Who probes: this process, or as many as --workers says.",
+    help="Who probes: this process, processes of this machine, or actors of a Ray cluster.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Of --executor processes; default: one for each core.",
+    help="Of --executor processes or ray; default: one for each core of this machine.",
 )
 @click.option(
     "--shard",
@@ -249,7 +249,7 @@ def scan_command(
     scope: tuple[Scope, float],
     both_families: bool,
     scan_id: str | None,
-    executor: Literal["local", "processes"],
+    executor: Executor,
     workers: int | None,
     share: Share | None,
     only: str | None,
@@ -261,7 +261,7 @@ def scan_command(
     The same command resumes a scan that was interrupted.
     """
     if workers is not None and executor == "local":
-        raise click.UsageError("--workers needs --executor processes")
+        raise click.UsageError("--workers needs --executor processes or ray")
     request = Request(
         sources=lists,
         archive=archive,

@@ -155,7 +155,7 @@ def test_a_share_that_is_none(tmp_path: Path, share: str) -> None:
 def test_workers_of_nobody(tmp_path: Path) -> None:
     result = run("scan", "-", "--out", str(tmp_path / "archive"), "--workers", "2")
     assert result.exit_code == 2
-    assert "--workers needs --executor processes" in result.output
+    assert "--workers needs --executor processes or ray" in result.output
 
 
 def test_sealing_what_is_not_there_or_has_not_begun(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,16 @@ def test_the_wheel_runs_the_demonstration_in_an_empty_environment(tmp_path: Path
         assert ended.returncode == 0, ended.stderr
         return ended.stderr
 
+    lacking = subprocess.run(
+        [str(environment / "bin" / "sts-crawl"), "scan", "-", "--out", "a", "--executor", "ray"],
+        cwd=tmp_path,
+        env={**os.environ, "STS_NET_ALLOW_ADDRESSES": "127.0.0.0/8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (lacking.returncode, "mta-sts-census[cluster]" in lacking.stderr) == (2, True)
     assert "30 of 30 domains agree" in run("sts-crawl", "demo", "--out", "demo", "--domains", "30")
     run("sts-report", "build", "demo/archive", "--out", "report")
     assert (tmp_path / "report" / "index.html").is_file()

@@ -1,8 +1,8 @@
 """Who runs the shards of a pass: the one protocol, and the process itself as the simplest answer.
 
 Planning, waiting between rounds and judging are the same whoever it is (``rounds``).  ``Local``
-runs shards in this process; ``processes.Processes`` hands them to workers, in each of which a
-``Local`` runs them.
+runs shards in this process; a ``crew.Crew`` hands them to workers, in each of which a ``Local``
+runs them.
 """
 
 from __future__ import annotations

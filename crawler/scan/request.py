@@ -7,6 +7,7 @@ import json
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ from crawler.snapshot.sharding import SHARDS_PER_WORKER
 from crawler.snapshot.share import Share
 from crawler.snapshot.store import Archive, ScanFolder, StoreError
 from crawler.vocabulary import Scope
+
+Executor = Literal["local", "processes", "ray"]
+"""Who probes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +35,9 @@ class Request:
     both_families: bool = False
     scan_id: str | None = None
     seed: str | None = None
-    executor: Literal["local", "processes"] = "local"
+    executor: Executor = "local"
     workers: int = 1
-    """Of ``processes``."""
+    """Of ``processes`` and ``ray``."""
     share: Share | None = None
     """Run this share of the scan only."""
     only: str | None = None
@@ -69,7 +73,7 @@ class Request:
         """How many processes probe, this one's peers on other machines included."""
         if self.share is not None:
             return self.share.of
-        return self.workers if self.executor == "processes" else 1
+        return 1 if self.executor == "local" else self.workers
 
     @property
     def least_shards(self) -> int:
@@ -99,6 +103,8 @@ def require_sensible(request: Request) -> None:
                 "--shard needs --scan-id and lists that are files: every share has to find the "
                 "same scan"
             )
+    if request.executor == "ray" and find_spec("ray") is None:
+        raise RequestError("--executor ray needs Ray; pip install 'mta-sts-census[cluster]'")
     limits = request.config.politeness.connections, request.config.dns.in_flight
     if (among := request.processes) > min(limits):
         raise RequestError(

@@ -28,10 +28,12 @@ from crawler.politeness.opt_out import OptOut
 from crawler.protocol.chain import ChainJudge
 from crawler.scan import closing, doctor, health, machine
 from crawler.scan.closing import SUFFIXES, TRUST_ROOTS, Begun
+from crawler.scan.cluster import connected
 from crawler.scan.context import Clock, Frame, utc_now
+from crawler.scan.crew import Start, open_crew
 from crawler.scan.executor import Executor, Local
 from crawler.scan.passes import Pass
-from crawler.scan.processes import open_processes, start_process
+from crawler.scan.processes import start_process
 from crawler.scan.progress import Progress
 from crawler.scan.request import (
     BEGAN,
@@ -319,19 +321,21 @@ async def _open_executor(
     resumed: bool,
     now: Clock,
 ) -> AsyncIterator[Executor]:
-    if request.executor == "processes":
-        async with open_processes(
-            frame,
-            begun.folder,
-            request.workers,
-            owns=request.owns,
-            roots=begun.roots,
-            resumed=resumed,
-            now=now,
-            # The lock is held as long as one of them works, whatever becomes of this process.
-            start=lambda setup: start_process(setup, held),
-        ) as processes:
-            yield processes
+    if request.executor != "local":
+        async with (
+            _open_workers(request, begun.folder, held, frame.progress) as start,
+            open_crew(
+                frame,
+                begun.folder,
+                request.workers,
+                owns=request.owns,
+                roots=begun.roots,
+                resumed=resumed,
+                now=now,
+                start=start,
+            ) as crew,
+        ):
+            yield crew
         return
     config = within_descriptors(divided(frame.config, request.processes), frame.progress)
     async with open_context(
@@ -345,6 +349,21 @@ async def _open_executor(
         now=now,
     ) as context:
         yield Local(context, request.owns)
+
+
+@asynccontextmanager
+async def _open_workers(
+    request: Request, folder: ScanFolder, held: Sequence[int], progress: Progress
+) -> AsyncIterator[Start]:
+    """What starts a worker.  The scan is held as long as one works, whatever becomes of us."""
+    if request.executor == "processes":
+        yield lambda setup: start_process(setup, held)
+        return
+    with connected(request.workers):
+        from crawler.scan.actors import open_actors
+
+        with open_actors(folder, progress) as start:
+            yield start
 
 
 def _undo_damage(folder: ScanFolder, progress: Progress) -> None:

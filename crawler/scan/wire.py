@@ -1,4 +1,4 @@
-"""What a scan's process and its workers say to each other, over a socket pair of their own.
+"""What a scan's process and its workers say to each other, over a stream of their own.
 
 The scan says ``Setup`` once, then ``Call`` and ``News``; a worker answers each call with a
 ``Reply``, tells what it is doing by ``Report`` and why it cannot go on by ``Failed``.  Who closes
@@ -27,6 +27,8 @@ _BLOCK: Final = 65536
 class Setup:
     """What a worker is to work on."""
 
+    place: int
+    """Which of the workers it is, from 0; whoever comes after it has the same."""
     folder: Path
     seed: str
     config: Config
@@ -78,9 +80,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the canaries say, see ``Canaries.hear``; *began* is on the clock that all processes
-    of a machine share, ``time.monotonic``.
-    """
+    """What the canaries say, see ``Canaries.hear``; *began* is on the worker's clock."""
 
     good: bool
     began: float
@@ -90,6 +90,8 @@ class News:
 class Report:
     """What there is to tell since the last one."""
 
+    at: float
+    """What the worker's clock shows; each process has its own."""
     said: Sequence[str] = ()
     """Sentences for people."""
     counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)

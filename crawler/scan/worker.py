@@ -1,8 +1,9 @@
-"""One of several processes that run the shards of a scan: ``python -m crawler.scan.worker FD``.
+"""One of several workers that run the shards of a scan: ``python -m crawler.scan.worker FD``.
 
 It does what it is told over the socket FD, with its own resolver client and its own gate, writes
 finished parts into the scan's folder and nothing else, and ends when the socket does.  It plans
-nothing, judges nothing and greets no canary unless told to.
+nothing, judges nothing and greets no canary unless told to.  An actor (``actor``) is the same
+worker in a process that is not ours to start.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import pickle
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections import defaultdict
 from typing import Any, Final
@@ -66,6 +66,7 @@ class Telling(Progress):
         """What has come together since the last one."""
         names = self._expected.keys() | self._advanced.keys()
         report = Report(
+            at=trio.current_time(),
             said=tuple(self._said),
             counted={name: (self._expected[name], self._advanced[name]) for name in names},
             kept=dict(self.kept),
@@ -130,8 +131,7 @@ class Worker:
 
     def hear(self, news: News) -> None:
         """Pass on what the canaries say."""
-        began = trio.current_time() - (time.monotonic() - news.began)
-        self._context.canaries.hear(news.good, began)
+        self._context.canaries.hear(news.good, news.began)
 
 
 QUIET: Final = Progress(quiet=True)
@@ -193,12 +193,17 @@ def main() -> None:
     # them and says when to stop.
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    own = socket.socket(fileno=int(sys.argv[1]))
-    trio.run(_serve, own)
+    trio.run(serve, socket.socket(fileno=int(sys.argv[1])))
 
 
-async def _serve(own: socket.socket) -> None:
-    await work(Channel(trio.SocketStream(trio.socket.from_stdlib_socket(own))))
+async def serve(own: socket.socket) -> None:
+    """Work for who has the other end of a socket pair; *own* is closed at the end."""
+    channel = Channel(trio.SocketStream(trio.socket.from_stdlib_socket(own)))
+    try:
+        await work(channel)
+    finally:
+        with trio.CancelScope(shield=True):
+            await channel.close()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ do so by ``exchange``.
 A scan is run by one process that holds it whole (``lock()``), or by several that each hold a
 share of it (``lock("1-of-4")``) and do one after the other what is done once for all
 (``turn()``).  The lock is ``flock``: the kernel drops it when its process dies, and every child
-that was given it, so no stale lock can exist.
+that was given it, so no stale lock can exist.  A worker on another machine cannot be given it and
+holds its place instead (``hold_place()``).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ _UNIT: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 TURN_CHECKED_EVERY: Final = 0.2
 """Seconds.  A wait that cannot be cut short would outlive its own process's orders to stop."""
 
+_PLACE: Final = "lock-worker-"
 _SCAN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -93,6 +95,8 @@ class ScanFolder:
         try:
             for name, kind in names:
                 held.append(self._flock(self.work / name, kind))
+            for place in self.work.glob(f"{_PLACE}*"):
+                os.close(self._flock(place, fcntl.LOCK_SH))
             if share is None:
                 self.recover()
                 for temporary in self.path.glob(".*.tmp"):
@@ -140,6 +144,18 @@ class ScanFolder:
                     "wait until it ends, or stop it first"
                 ) from None
             os.close(descriptor)
+
+    def hold_place(self, number: int) -> int:
+        """Hold the place of one of a scan's workers, as soon as nobody else does.
+
+        For a worker that cannot inherit the lock of the scan, as it is on another machine.  While
+        it holds its place the scan cannot be locked by a later process.  Returns the descriptor
+        that holds it.
+        """
+        path = self.work / f"{_PLACE}{number}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor
 
     def recover(self, owned: Callable[[str], bool] = lambda _: True) -> None:
         """Remove what a crash left of the *owned* units: temporary files and unmarked parts.

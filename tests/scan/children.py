@@ -85,10 +85,13 @@ class LabProcess:
         return json.loads(self._process.stdout.readline())
 
     def signal(
-        self, scan: subprocess.Popen[str], *numbers: int, query: int, group: bool = False
+        self, scan: subprocess.Popen[str] | int, *numbers: int, query: int, group: bool = False
     ) -> None:
-        """Send the signals to *scan*, or its process group, at the query of that number."""
-        pid = -scan.pid if group else scan.pid
+        """Send the signals to *scan*, or its process group, at the query of that number.
+
+        A number is the process of that id.
+        """
+        pid = scan if isinstance(scan, int) else -scan.pid if group else scan.pid
         self._ask({"pid": pid, "signals": numbers, "query": query})
 
     def visits(self) -> Counter[str]:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from crawler.scan.cluster import connected
 from tests.scan.children import LabProcess, rows
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A cluster on loopback, for all scans of this process by ``ray``."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed (the extra cluster)")
+    with connected(2):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ import trio.testing
 from crawler.config import Config
 from crawler.scan import worker
 from crawler.scan.context import Frame, utc_now
+from crawler.scan.crew import Crew, Worker, open_crew
 from crawler.scan.planning import planning
-from crawler.scan.processes import Processes, Worker, open_processes
 from crawler.scan.progress import Progress
 from crawler.scan.rounds import run_passes
 from crawler.scan.wire import Channel, Setup
@@ -30,37 +30,35 @@ from tests.net.servers import AUTHORITY
 from tests.scan.small_world import OBSERVED, World
 
 
-class _Task:
+class Task:
     """Is to its worker what a process is."""
 
     def __init__(self) -> None:
-        self.returncode: int | None = None
         self._over = trio.Event()
 
     async def run(self, stream: trio.abc.HalfCloseableStream) -> None:
         await worker.work(Channel(stream))
-        self.returncode = 0
         self._over.set()
 
-    async def wait(self) -> int:
+    async def end(self) -> str:
         await self._over.wait()
-        return 0
+        return "the end of its task"
 
 
 @asynccontextmanager
-async def task_workers(frame: Frame, work: FolderWork, number: int) -> AsyncIterator[Processes]:
+async def task_workers(frame: Frame, work: FolderWork, number: int) -> AsyncIterator[Crew]:
     """*number* workers as tasks."""
 
     async def start(setup: Setup) -> Worker:
         ours, theirs = trio.testing.memory_stream_pair()
-        task, channel = _Task(), Channel(ours)
+        task, channel = Task(), Channel(ours)
         nursery.start_soon(task.run, theirs)
         await channel.send(setup)
         return Worker(task, channel)
 
     async with (
         trio.open_nursery() as nursery,
-        open_processes(
+        open_crew(
             frame,
             work.folder,
             number,
@@ -69,9 +67,9 @@ async def task_workers(frame: Frame, work: FolderWork, number: int) -> AsyncIter
             resumed=False,
             now=utc_now,
             start=start,
-        ) as processes,
+        ) as crew,
     ):
-        yield processes
+        yield crew
 
 
 def frame_in(folder: Path, world: World, config: Config, *, workers: int) -> Frame:
@@ -103,6 +101,6 @@ async def observe_by(
     frame = frame_in(folder, world, config or world.config, workers=number)
     work = frame.work
     assert isinstance(work, FolderWork)
-    async with task_workers(frame, work, number) as processes:
-        assert await run_passes(frame, processes) == []
+    async with task_workers(frame, work, number) as crew:
+        assert await run_passes(frame, crew) == []
     return [row for cls in OBSERVED for row in parts.read_all(work.folder.parts(cls), cls)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,19 +12,21 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from crawler.config import Retry, Seconds, Vantage
 from crawler.records import Lookup, StarttlsSession
+from crawler.scan.crew import Worker
 from crawler.scan.passes import MAIL, NAMES, POLICIES
 from crawler.scan.progress import Progress
 from crawler.scan.request import RequestError
 from crawler.scan.run import Outcome, WorkRemainsError, seal_scan
-from crawler.scan.wire import Limit
+from crawler.scan.wire import Channel, Limit, News, Report
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.share import Share
 from crawler.vocabulary import IoStatus
 from tests.net.servers import Behaviour, Peer, most_at_once
-from tests.scan.executors import frame_in, observe_by, task_workers
+from tests.scan.executors import Task, frame_in, observe_by, task_workers
 from tests.scan.small_world import (
     Site,
     World,
@@ -108,24 +111,24 @@ async def test_limits_are_divided_again_as_workers_come_and_go(tmp_path: Path) -
         frame = frame_in(tmp_path, world, world.config, workers=3)
         work = frame.work
         assert isinstance(work, FolderWork)
-        async with task_workers(frame, work, 3) as processes:
-            for place in processes.places:
+        async with task_workers(frame, work, 3) as crew:
+            for place in crew.places:
                 await place.worker()
-            told = _overhear(processes)
+            told = _overhear(crew)
             shards = list(work.domain_shards())
-            await processes.run(NAMES, "names-r0", shards[:1])
+            await crew.run(NAMES, "names-r0", shards[:1])
             assert told == [(0, 1)]
             told.clear()
-            await processes.run(NAMES, "names-r0", shards[1:])
+            await crew.run(NAMES, "names-r0", shards[1:])
     assert told[:3] == [(0, 3), (1, 3), (2, 3)]
     # As one after the other is done, those that are not have more.
     assert [among for _, among in told[3:]] in ([2, 2, 1], [2, 2], [1], [])
 
 
-def _overhear(processes: Any) -> list[tuple[int, int]]:
+def _overhear(crew: Any) -> list[tuple[int, int]]:
     """The limits that workers are told from now on: whose place it is, and among how many."""
     told: list[tuple[int, int]] = []
-    for place in processes.places:
+    for place in crew.places:
         worker = place.present
         call = worker.call
 
@@ -142,9 +145,9 @@ async def test_a_destination_has_one_worker_in_every_pass_and_round(tmp_path: Pa
     async with open_world(tmp_path, [good_site("d")]) as world:
         frame = frame_in(tmp_path, world, world.config, workers=3)
         assert isinstance(frame.work, FolderWork)
-        async with task_workers(frame, frame.work, 3) as processes:
-            policies = processes._deal(POLICIES, [4, 1, 7, 2], {4: 90, 1: 10, 7: 10, 2: 10})
-            mail = processes._deal(MAIL, list(range(8)), {4: 7})
+        async with task_workers(frame, frame.work, 3) as crew:
+            policies = crew._deal(POLICIES, [4, 1, 7, 2], {4: 90, 1: 10, 7: 10, 2: 10})
+            mail = crew._deal(MAIL, list(range(8)), {4: 7})
     at = {shard: place for place, shards in mail.items() for shard in shards}
     assert all(at[shard] is place for place, shards in policies.items() for shard in shards)
     assert [4] in policies.values()  # the largest is enough for one
@@ -161,8 +164,8 @@ async def test_what_stops_a_worker_stops_the_scan_for_its_reason(tmp_path: Path)
         staged.write_text("a file where a folder has to be")
         refused = pytest.RaisesExc(FileExistsError, match="staged")
         with pytest.RaisesGroup(refused, flatten_subgroups=True):
-            async with task_workers(frame, work, 2) as processes:
-                await processes.run(NAMES, "names-r0", list(work.domain_shards()))
+            async with task_workers(frame, work, 2) as crew:
+                await crew.run(NAMES, "names-r0", list(work.domain_shards()))
 
 
 async def test_a_canary_s_silence_holds_up_every_worker_and_is_written_down_once(
@@ -198,6 +201,21 @@ async def test_a_canary_s_silence_holds_up_every_worker_and_is_written_down_once
     assert [row.status for row in sessions] == [IoStatus.SUCCESS] * 6
     (outage,) = FolderWork(_scan_folder(tmp_path), seed="seed").recall("canaries")
     assert outage["to"] is not None
+
+
+async def test_what_the_canaries_say_is_told_on_the_worker_s_own_clock() -> None:
+    """And as if from earlier, when it is not known: nobody is vouched for by what came before."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    worker, its_end = Worker(Task(), Channel(ours)), Channel(theirs)
+    async with aclosing(its_end.receive()) as heard, trio.open_nursery() as nursery:
+        nursery.start_soon(worker.listen, Progress(quiet=True))
+        await worker.tell(True, trio.current_time())
+        assert await anext(heard) == News(good=True, began=float("-inf"))
+        await its_end.send(Report(at=trio.current_time() + 1000))
+        await trio.sleep(7)
+        await worker.tell(False, trio.current_time() - 5)
+        assert await anext(heard) == News(good=False, began=trio.current_time() + 995)
+        nursery.cancel_scope.cancel()
 
 
 def _scan_folder(folder: Path) -> Any:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
 import pytest
 import trio
@@ -17,14 +20,14 @@ import trio
 from crawler.config import Seconds
 from crawler.records import StarttlsSession
 from crawler.scan.progress import Progress
-from crawler.scan.request import Request
+from crawler.scan.request import Executor, Request
 from crawler.scan.run import scan
 from crawler.scan.stopping import STOPPING
 from crawler.snapshot.store import Archive
 from crawler.vocabulary import IoStatus
 from tests.net.hosts import mail_host
 from tests.net.servers import Behaviour, Peer
-from tests.scan.children import SCAN_ID, LabProcess, rows, settings_in
+from tests.scan.children import ROOT, SCAN_ID, LabProcess, rows, settings_in
 from tests.scan.small_world import (
     Host,
     Site,
@@ -44,6 +47,18 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "trio"
+
+
+WITH_WORKERS: Final = pytest.mark.parametrize(
+    "name",
+    [
+        "processes",
+        pytest.param(
+            "ray", marks=pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+        ),
+    ],
+)
+"""For tests whose scans are in processes of their own."""
 
 
 class Told(Progress):
@@ -70,21 +85,29 @@ def workers_of(pid: int) -> list[int]:
 
 def owner_of(peer: Peer) -> int:
     """The process at the other end of a connection."""
-    _, port = peer.tcp.socket.getpeername()
+    ends = [name[1] for name in (peer.tcp.socket.getpeername(), peer.tcp.socket.getsockname())]
     table = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    (inode,) = (row[9] for row in table if row[1].endswith(f":{port:04X}"))
-    for pid in workers_of(os.getpid()):
-        links = Path(f"/proc/{pid}/fd").iterdir()
-        if any(str(link.readlink()) == f"socket:[{inode}]" for link in links):
-            return pid
-    raise AssertionError(f"nobody has the connection from port {port}")
+    (inode,) = (row[9] for row in table if [int(end[-4:], 16) for end in row[1:3]] == ends)
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if str(link.readlink()) == f"socket:[{inode}]":
+                return int(link.parts[2])
+    raise AssertionError(f"nobody has the connection from port {ends[0]}")
 
 
-def ignored_by(pid: int) -> set[int]:
-    """The signals that a process does not heed."""
+def unheeded_by(pid: int) -> set[int]:
+    """The signals that a process ignores, or does not let come to it."""
     status = Path(f"/proc/{pid}/status").read_text()
-    mask = int(status.partition("SigIgn:")[2].split()[0], 16)
-    return {number for number in range(1, 65) if mask >> number - 1 & 1}
+    masks = [int(status.partition(f"{name}:")[2].split()[0], 16) for name in ("SigIgn", "SigBlk")]
+    return {number for number in range(1, 65) if any(mask >> number - 1 & 1 for mask in masks)}
+
+
+@pytest.fixture(params=get_args(Executor)[1:])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    """Each of the executors that have workers."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+    return request.param
 
 
 def once(do: Callable[[Peer], None], host: Host) -> Host:
@@ -110,22 +133,22 @@ def mail(context: Any) -> Behaviour:
 
 
 async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_left_alone_first(
-    tmp_path: Path,
+    executor: Executor, tmp_path: Path
 ) -> None:
     """It is killed right after an MX host has accepted its connection.
 
     By what cannot be ignored: what stops the scan, and reaches all its processes, it leaves to it.
     """
     killed: list[float] = []
-    ignored: set[int] = set()
+    unheeded: set[int] = set()
 
     def kill(peer: Peer) -> None:
         worker = owner_of(peer)
-        ignored.update(ignored_by(worker))
+        unheeded.update(unheeded_by(worker))
         os.kill(worker, signal.SIGKILL)
         killed.append(trio.current_time())
 
-    interval = 3.0  # more than a worker takes to start
+    interval = {"processes": 3.0, "ray": 6.0}[executor]  # more than a worker takes to start
     sites = [
         Site(
             label=f"d{n}",
@@ -144,7 +167,7 @@ async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_lef
             sources=(str(listed),),
             archive=tmp_path / "two",
             config=world.config,
-            executor="processes",
+            executor=executor,
             workers=2,
         )
         outcome = await scan(request, told)
@@ -154,8 +177,8 @@ async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_lef
         }
         local = Request(sources=(str(listed),), archive=tmp_path / "one", config=world.config)
         expected = rows_of_all(await scan(local, Progress(quiet=True)))
-    assert ignored.issuperset(STOPPING)
-    assert len([said for said in told.said if "ended by SIGKILL; another one" in said]) == 1
+    assert unheeded.issuperset(STOPPING)
+    assert len([said for said in told.said if "another one goes on" in said]) == 1
     found = rows_of_all(outcome)
     assert {c: multiset(found[c]) for c in found} == {c: multiset(expected[c]) for c in expected}
     assert repeated(observed(found)) == []
@@ -167,19 +190,76 @@ async def test_a_worker_killed_in_mid_shard_is_replaced_and_its_destinations_lef
     assert workers_of(os.getpid()) == []
 
 
+def family(pid: int) -> set[int]:
+    """A process and all that come from it."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            parents[int(process.name)] = int(
+                (process / "stat").read_text().rpartition(") ")[2].split()[1]
+            )
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def listening(pids: Iterable[int]) -> Counter[str]:
+    """The addresses at which these processes take connections, as the kernel writes them."""
+    held = set()
+    for pid in pids:
+        with suppress(OSError):
+            held |= {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    return Counter(
+        row[1].partition(":")[0]
+        for table in ("tcp", "tcp6")
+        for row in map(str.split, Path(f"/proc/net/{table}").read_text().splitlines()[1:])
+        if row[3] == "0A" and f"socket:[{row[9]}]" in held
+    )
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_cluster_of_our_own_keeps_to_this_machine_and_leaves_no_trace_in_it() -> None:
+    found = listening(family(os.getpid()))
+    assert found
+    assert found.keys() <= {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1
+    assert not [name for name in os.environ if name.startswith("RAY_")]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
 @pytest.mark.soak
 async def test_the_lab_by_workers(
-    lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
+    executor: Executor,
+    lab_process: LabProcess,
+    expected: dict[str, Counter[str]],
+    tmp_path: Path,
 ) -> None:
     request = Request(
         sources=(str(lab_process.list),),
         archive=tmp_path,
         config=settings_in(lab_process.config, rounds=0, delay=0.2),
         scan_id=SCAN_ID,
-        executor="processes",
+        executor=executor,
         workers=2,
     )
     await scan(request, Progress(quiet=True))
+    assert rows(tmp_path) == expected
+
+
+@pytest.mark.soak
+def test_the_lab_by_shares(
+    lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
+) -> None:
+    left = {f"{index}/3" for index in range(3)}
+    while left:
+        for share in sorted(left):
+            with lab_process.scan(tmp_path, options=("--shard", share)) as running:
+                _, said = running.communicate()
+            assert running.returncode in (0, 3), said
+            left -= {share} if running.returncode == 0 else set()
+    seal = [sys.executable, "-m", "crawler", "seal", str(tmp_path), "--scan-id", SCAN_ID]
+    subprocess.run(seal, check=True, cwd=ROOT)
     assert rows(tmp_path) == expected
 
 
@@ -220,13 +300,12 @@ async def test_who_is_stopped_goes_on_with_another_executor(tmp_path: Path) -> N
     }
 
 
+@WITH_WORKERS
 @pytest.mark.soak
 def test_workers_end_when_the_scan_is_killed_and_hold_its_lock_until_then(
-    lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
+    name: str, lab_process: LabProcess, expected: dict[str, Counter[str]], tmp_path: Path
 ) -> None:
-    with lab_process.scan(
-        tmp_path, options=("--executor", "processes", "--workers", "2")
-    ) as running:
+    with lab_process.scan(tmp_path, options=("--executor", name, "--workers", "2")) as running:
         lab_process.signal(running, signal.SIGKILL, query=60)
         running.communicate()  # its standard error is open as long as a worker is
     assert running.returncode == -signal.SIGKILL
@@ -234,20 +313,23 @@ def test_workers_end_when_the_scan_is_killed_and_hold_its_lock_until_then(
     assert rows(tmp_path) == expected
 
 
+@WITH_WORKERS
 @pytest.mark.soak
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
+@pytest.mark.parametrize("number", STOPPING, ids=lambda n: n.name)
 def test_what_a_terminal_sends_reaches_everybody_and_stops_at_a_checkpoint(
+    name: str,
     lab_process: LabProcess,
     expected: dict[str, Counter[str]],
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
     with lab_process.scan(
-        tmp_path, options=("--executor", "processes", "--workers", "2"), process_group=0
+        tmp_path, options=("--executor", name, "--workers", "2"), process_group=0
     ) as running:
         lab_process.signal(running, number, query=60, group=True)
         _, said = running.communicate()
     assert running.returncode == 130
     assert f"stopped by {number.name}" in said
+    assert "another one goes on" not in said
     lab_process.finish(tmp_path)
     assert rows(tmp_path) == expected
