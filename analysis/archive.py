@@ -217,13 +217,14 @@ class Archive:
 
 @contextmanager
 def open_archive(
-    folder: Path,
+    folder: Path | str,
     *,
     unsealed: bool = False,
     vantage: str | None = None,
     memory_limit: str = MEMORY_LIMIT,
 ) -> Iterator[Archive]:
-    """Open the archive in *folder*; with *unsealed*, its unfinished scans count as well.
+    """Open the archive in *folder*, or at an ``s3://`` address; with *unsealed*, its unfinished scans
+    count as well.
 
     With *vantage*, only the scans that were made from there count.  Raises :class:`NotAnArchive`
     when the folder is none, or has none of these, and :class:`ArchiveError` when a part is missing

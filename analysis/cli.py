@@ -33,6 +33,7 @@ from analysis.customers import Customers
 from analysis.population import BadPopulation
 from analysis.release import contents, describe
 from analysis.release.folder import NotOurs, replaced
+from analysis.remote import is_remote
 from analysis.scans import ArchiveError, NotAnArchive
 
 _PIPE_WIDTH: Final = 1000
@@ -53,7 +54,23 @@ format_option = click.option(
     show_default=True,
     help="How the rows are written; shares are fractions of 1 except in the table.",
 )
-archive_argument = click.argument("archive", type=click.Path(path_type=Path))
+
+
+class _Archive(click.ParamType[Path | str]):
+    """A folder, or the ``s3://`` address of one in an object store."""
+
+    name = "archive"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Path | str:
+        return value if is_remote(value) else Path(value)
+
+
+archive_argument = click.argument("archive", type=_Archive())
 unsealed_option = click.option(
     "--unsealed", is_flag=True, help="Read scans that are not finished as well."
 )
@@ -65,7 +82,11 @@ vantage_option = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("mta-sts-census"), prog_name="sts-report")
 def main() -> None:
-    """Ask an archive of MTA-STS scans, and make a page of the answers."""
+    """Ask an archive of MTA-STS scans, and make a page of the answers.
+
+    ARCHIVE is the folder that `sts-crawl scan --out` wrote, or an address s3://BUCKET/PREFIX, whose
+    scans are copied into $STS_STORAGE_CACHE (default: ~/.cache/mta-sts-census) and kept there.
+    """
 
 
 @main.command("list")
@@ -104,7 +125,7 @@ def list_questions(format_: str) -> None:
 @vantage_option
 def ask(
     question: str,
-    archive: Path,
+    archive: Path | str,
     by: str | None,
     population_: Path | None,
     format_: str,
@@ -132,7 +153,7 @@ def ask(
 @click.argument("sql")
 @format_option
 @unsealed_option
-def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
+def sql(archive: Path | str, sql: str, format_: str, unsealed: bool) -> None:
     """Run one SELECT over the tables and views of ARCHIVE; `show tables` names them.
 
     SQL may be "-" for standard input.  Nothing can be written, and no other file be read.
@@ -160,7 +181,9 @@ def sql(archive: Path, sql: str, format_: str, unsealed: bool) -> None:
 )
 @unsealed_option
 @vantage_option
-def build(archive: Path, out: Path, interactive: bool, unsealed: bool, vantage: str | None) -> None:
+def build(
+    archive: Path | str, out: Path, interactive: bool, unsealed: bool, vantage: str | None
+) -> None:
     """Make a page of ARCHIVE that opens offline, with a CSV, SVG and PNG beside each figure."""
     with _reporting_errors():
         with _needing_the_extra():
@@ -189,7 +212,9 @@ def build(archive: Path, out: Path, interactive: bool, unsealed: bool, vantage: 
     help="How the domains are written.",
 )
 @vantage_option
-def customers_command(archive: Path, list_: Path | None, format_: str, vantage: str | None) -> None:
+def customers_command(
+    archive: Path | str, list_: Path | None, format_: str, vantage: str | None
+) -> None:
     """Say of each domain of a mail provider what is wrong, where, since when, and what to change.
 
     The newest sealed scan of ARCHIVE answers.  Exit code: 1 when a domain is broken, that is when
@@ -232,7 +257,7 @@ def _write_customers(answer: Customers, format_: str) -> None:
     show_default=True,
     help="Counts as a table, the domains that changed as CSV, or both as JSON.",
 )
-def diff_command(archive: Path, old: str, new: str, format_: str) -> None:
+def diff_command(archive: Path | str, old: str, new: str, format_: str) -> None:
     """Say what changed from the scan OLD to the scan NEW of ARCHIVE.
 
     A scan is named by its id or the beginning of it.  Where the scans differ in what they asked,

@@ -1,4 +1,4 @@
-"""The scans in a folder: which there are, which count, and whether they are as they were written.
+"""The scans of an archive: which there are, which count, and whether they are as they were written.
 
 A scan is whole when its ``manifest.json`` is there, which is written last.  The manifest is the list of
 what counts: the parts that it names must be there, octet for octet as their SHA-256 says, and no other
@@ -16,6 +16,8 @@ from functools import partial
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+
+from analysis import remote
 
 _SCAN_FOLDER: Final = re.compile(r"scan=(?P<scan_id>[^/]+)")
 
@@ -79,11 +81,39 @@ class Scan:
         return [str(path) for path in self.listed.get(table, ())]
 
 
-def find_scans(folder: Path, *, unsealed: bool = False) -> tuple[Scan, ...]:
-    """The scans of an archive folder in the order of their start, sealed ones unless asked.
+def find_scans(archive: Path | str, *, unsealed: bool = False) -> tuple[Scan, ...]:
+    """The scans of an archive in the order of their start, sealed ones unless asked.
 
-    Raises :class:`NotAnArchive` when there is none to read.
+    *archive* is a folder, or the ``s3://`` address of one.  Raises :class:`NotAnArchive` when there
+    is none to read.
     """
+    folders = _folders(archive, unsealed=unsealed)
+    found = [_scan(path) for path in folders]
+    scans = [scan for scan in found if scan is not None]
+    if not scans:
+        raise NotAnArchive(
+            f"{archive} is no archive: it has no folder scan=<id>; give the folder that "
+            "`sts-crawl scan --out` wrote"
+        )
+    wanted = [scan for scan in scans if scan.sealed or unsealed]
+    if not wanted:
+        raise NotAnArchive(
+            f"{archive} has no sealed scan, only {', '.join(s.scan_id for s in scans)}; let "
+            "`sts-crawl scan` finish it, or add --unsealed to read what is there"
+        )
+    return tuple(sorted(wanted, key=lambda s: (str(s.manifest.get("started_at", "")), s.scan_id)))
+
+
+def _folders(archive: Path | str, *, unsealed: bool) -> Sequence[Path]:
+    """The folders that may be scans."""
+    if remote.is_remote(archive):
+        try:
+            return remote.scan_folders(str(archive), unsealed=unsealed)
+        except remote.NothingThere as error:
+            raise NotAnArchive(str(error)) from error
+        except remote.StoreError as error:
+            raise ArchiveError(str(error)) from error
+    folder = Path(archive)
     if not folder.is_dir():
         raise NotAnArchive(
             f"{folder} is no archive: there is no such folder; give the folder that "
@@ -93,23 +123,10 @@ def find_scans(folder: Path, *, unsealed: bool = False) -> tuple[Scan, ...]:
         raise NotAnArchive(
             f"{folder} is one scan of an archive; give the folder above it, {folder.resolve().parent}"
         )
-    found = [_scan(path) for path in sorted(folder.iterdir()) if path.is_dir()]
-    scans = [scan for scan in found if scan is not None]
-    if not scans:
-        raise NotAnArchive(
-            f"{folder} is no archive: it has no folder scan=<id>; give the folder that "
-            "`sts-crawl scan --out` wrote"
-        )
-    wanted = [scan for scan in scans if scan.sealed or unsealed]
-    if not wanted:
-        raise NotAnArchive(
-            f"{folder} has no sealed scan, only {', '.join(s.scan_id for s in scans)}; let "
-            "`sts-crawl scan` finish it, or add --unsealed to read what is there"
-        )
-    return tuple(sorted(wanted, key=lambda s: (str(s.manifest.get("started_at", "")), s.scan_id)))
+    return [path for path in sorted(folder.iterdir()) if path.is_dir()]
 
 
-def made_from(vantage: str, scans: Sequence[Scan], folder: Path) -> tuple[Scan, ...]:
+def made_from(vantage: str, scans: Sequence[Scan], folder: Path | str) -> tuple[Scan, ...]:
     """Those of *scans*, all in *folder*, that one vantage made; raises :class:`NotAnArchive` when there are none."""
     if found := tuple(scan for scan in scans if scan.vantage == vantage):
         return found

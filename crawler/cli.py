@@ -35,12 +35,16 @@ from crawler.scan.request import Executor, Request, RequestError
 from crawler.scan.run import Outcome, WorkRemainsError, scan, seal_scan
 from crawler.scan.stopping import Interrupted
 from crawler.snapshot import duck, purge
+from crawler.snapshot.address import is_remote
+from crawler.snapshot.archives import open_archive
 from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.lists import ListError
 from crawler.snapshot.parts import PartError
+from crawler.snapshot.patience import StorageError
+from crawler.snapshot.remote import LostError
 from crawler.snapshot.rows import SchemaError
 from crawler.snapshot.share import Share
-from crawler.snapshot.store import Archive, LockedError, StoreError
+from crawler.snapshot.store import LockedError, StoreError
 from crawler.vocabulary import Scope
 
 T = TypeVar("T")
@@ -51,6 +55,8 @@ FORESEEN: Mapping[type[Exception], int] = {
     RequestError: 2,
     WorkRemainsError: 3,
     WorkerError: 1,
+    StorageError: 3,
+    LostError: 3,
     DamagedError: 1,
     StoreError: 2,
     ListError: 2,
@@ -131,6 +137,20 @@ def _load(path: Path | None) -> Config:
         _fail(f"--config {path}: {error}", 2)
 
 
+class _Archive(click.ParamType[Path | str]):
+    """A folder, or the ``s3://`` address of one in an object store."""
+
+    name = "archive"
+
+    def __init__(self, *, exists: bool = False) -> None:
+        self._folder = click.Path(path_type=Path, exists=exists, file_okay=not exists)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | str:
+        return value if is_remote(value) else Path(self._folder.convert(value, param, ctx))
+
+
 CONFIG = click.option(
     "--config", "config_path", type=click.Path(path_type=Path), help="TOML file of settings."
 )
@@ -199,7 +219,13 @@ class _Shard(click.ParamType[Share]):
 
 @main.command("scan")
 @click.argument("lists", nargs=-1, required=True, metavar="LIST...")
-@click.option("--out", "archive", required=True, type=click.Path(path_type=Path), help="Archive.")
+@click.option(
+    "--out",
+    "archive",
+    required=True,
+    type=_Archive(),
+    help="Archive: a folder, or s3://BUCKET/PREFIX (see crawler/scan/DISTRIBUTED.md).",
+)
 @CONFIG
 @click.option(
     "--scope",
@@ -244,7 +270,7 @@ class _Shard(click.ParamType[Share]):
 @click.option("--seed", help="Order of visits and sample; default: derived from the scan id.")
 def scan_command(
     lists: tuple[str, ...],
-    archive: Path,
+    archive: Path | str,
     config_path: Path | None,
     scope: tuple[Scope, float],
     both_families: bool,
@@ -293,13 +319,13 @@ def _announce(outcome: Outcome, progress: Progress) -> None:
         tables = outcome.manifest.tables
         rows = ", ".join(f"{table.rows:,} {name}" for name, table in tables.items() if table.rows)
         progress.say(f"sealed scan {outcome.folder.scan_id}: {rows}")
-    click.echo(outcome.folder.path)
+    click.echo(outcome.folder.location)
 
 
 @main.command("seal")
-@click.argument("archive", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("archive", type=_Archive(exists=True))
 @click.option("--scan-id", required=True, help="The scan to close.")
-def seal_command(archive: Path, scan_id: str) -> None:
+def seal_command(archive: Path | str, scan_id: str) -> None:
     """Judge and seal a scan that was made by --shard runs; contacts nobody.
 
     Exit code 3: shards are missing, and are named.
@@ -348,17 +374,17 @@ def check_command(domains: tuple[str, ...], as_json: bool, config_path: Path | N
 
 
 @main.command("assess")
-@click.argument("archive", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("archive", type=_Archive(exists=True))
 @click.option("--scan-id", required=True, help="The sealed scan to judge.")
-def assess_command(archive: Path, scan_id: str) -> None:
+def assess_command(archive: Path | str, scan_id: str) -> None:
     """Judge a sealed scan again, with the rules of this version; contacts nobody."""
-    done = _attempt(lambda: rejudge.rejudge(archive, scan_id))
+    folder, done = _attempt(lambda: rejudge.rejudge(archive, scan_id))
     click.echo(f"judged {done.tables['assessments'].rows:,} domains again", err=True)
-    click.echo(archive / f"scan={scan_id}")
+    click.echo(folder.location)
 
 
 @main.command("purge")
-@click.argument("archive", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("archive", type=_Archive(exists=True))
 @click.option(
     "--opt-out",
     "opt_out",
@@ -366,24 +392,25 @@ def assess_command(archive: Path, scan_id: str) -> None:
     type=click.Path(path_type=Path),
     help="File of domains, MX hosts, addresses and CIDRs to remove, as [politeness] opt_out.",
 )
-def purge_command(archive: Path, opt_out: Path) -> None:
+def purge_command(archive: Path | str, opt_out: Path) -> None:
     """Remove opted-out names and addresses from every scan of ARCHIVE, finished or not.
 
     Prints the folder of each scan that has changed.  Exit code: 1 when a scan cannot be purged, 3
     when one is being worked on and has to be purged once that has ended.
     """
     entries = _attempt(lambda: OptOut(opt_out).current)
-    scans = purge.purge_archive(Archive(archive), entries, utc_now())
+    opened = _attempt(lambda: open_archive(archive, say=Progress().say))
+    scans = purge.purge_archive(opened, entries, utc_now())
     worst = 0
     while (done := _attempt(lambda: next(scans, None))) is not None:
         folder, purged = done
         click.echo(f"scan {folder.scan_id}: {purged}", err=True)
-        if isinstance(purged, LockedError):
+        if isinstance(purged, (LockedError, StorageError)):
             worst = worst or 3
         elif isinstance(purged, StoreError):
             worst = 1
         elif purged:
-            click.echo(folder.path)
+            click.echo(folder.location)
     raise SystemExit(worst)
 
 

@@ -101,7 +101,7 @@ class Begun:
             )
 
         return Since(
-            earlier=ScanFolder(self.folder.path.with_name(f"scan={self.since}")),
+            earlier=self.folder.beside(self.since),
             scan_id=self.folder.scan_id,
             at=self.started_at,
             vantage=self.config.vantage.name,
@@ -156,6 +156,7 @@ def _facts(begun: Begun, suffixes: Suffixes, ended_at: datetime) -> Facts:
             "since": begun.since,
             "closed_world": settings.closed_world,
             **({purge.STATE: purges} if purges else {}),
+            **folder.facts,
         },
     )
 

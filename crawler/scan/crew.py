@@ -410,6 +410,7 @@ async def open_crew(
         return Setup(
             place=place.index,
             folder=folder.path.resolve(),
+            store=folder.store,
             seed=frame.planning.seed,
             config=frame.config,
             roots=roots,

@@ -15,22 +15,23 @@ from crawler.scan.judge import judge_scan
 from crawler.scan.planning import planning
 from crawler.scan.request import RequestError
 from crawler.snapshot import manifest
+from crawler.snapshot.archives import open_archive
 from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.folder import SealedWork
 from crawler.snapshot.manifest import Manifest
 from crawler.snapshot.seal import Replacement
-from crawler.snapshot.store import Archive, ScanFolder
+from crawler.snapshot.store import ScanFolder
 from crawler.snapshot.suffixes import Suffixes
 from crawler.vocabulary import Scope
 
 
-def rejudge(archive: Path, scan_id: str) -> Manifest:
-    """Judge a sealed scan with the rules of this version and return its new manifest.
+def rejudge(archive: Path | str, scan_id: str) -> tuple[ScanFolder, Manifest]:
+    """Judge a sealed scan with the rules of this version; the scan and its new manifest.
 
     Raises ``StoreError`` for a scan that does not exist, is worked on or is damaged, and
     ``RequestError`` for one that is not sealed.
     """
-    folder = Archive(archive).open_scan(scan_id)
+    folder = open_archive(archive).open_scan(scan_id)
     if not folder.sealed:
         raise RequestError(f"scan {scan_id} is not sealed; finish it with the scan command first")
     with folder.lock():
@@ -50,7 +51,8 @@ def rejudge(archive: Path, scan_id: str) -> Manifest:
             judge_scan(work, plan, roots, suffixes.registrable)
             # What measured stays what it was.
             openssl = {**openssl_versions(), "measuring": facts["openssl"]["measuring"]}
-            return replacement.finish({"rules_version": RULES_VERSION, "openssl": openssl})
+            new = replacement.finish({"rules_version": RULES_VERSION, "openssl": openssl})
+    return folder, new
 
 
 def _require_whole(folder: ScanFolder) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from crawler.config import Config
 from crawler.scan.passes import Pass
 from crawler.snapshot import lists, manifest
+from crawler.snapshot.address import is_remote
+from crawler.snapshot.archives import WHOLE, Say, open_archive
 from crawler.snapshot.sharding import SHARDS_PER_WORKER
 from crawler.snapshot.share import Share
 from crawler.snapshot.store import Archive, ScanFolder, StoreError
@@ -28,7 +30,8 @@ class Request:
     """What a user asks for."""
 
     sources: tuple[str, ...]
-    archive: Path
+    archive: Path | str
+    """A folder, or the ``s3://`` address of one in an object store."""
     config: Config
     scope: Scope = Scope.ADOPTERS
     sample_rate: float = 0.0
@@ -103,6 +106,11 @@ def require_sensible(request: Request) -> None:
                 "--shard needs --scan-id and lists that are files: every share has to find the "
                 "same scan"
             )
+    if request.executor == "ray" and is_remote(request.archive):
+        raise RequestError(
+            "--executor ray needs a folder that all machines share; machines that share a bucket take "
+            "--shard"
+        )
     if request.executor == "ray" and find_spec("ray") is None:
         raise RequestError("--executor ray needs Ray; pip install 'mta-sts-census[cluster]'")
     limits = request.config.politeness.connections, request.config.dns.in_flight
@@ -113,11 +121,12 @@ def require_sensible(request: Request) -> None:
         )
 
 
-def archive_of(request: Request) -> Archive:
+def archive_of(request: Request, say: Say) -> Archive:
     """The archive that the scan goes into, which need not be there yet."""
-    if request.archive.exists() and not request.archive.is_dir():
+    if isinstance(request.archive, Path) and request.archive.is_file():
         raise RequestError(f"--out {request.archive} is a file; name a folder for the archive")
-    return Archive(request.archive)
+    label = WHOLE if request.share is None else request.share.label
+    return open_archive(request.archive, label=label, say=say)
 
 
 def existing(request: Request, archive: Archive, identity: str | None) -> ScanFolder | None:
@@ -128,7 +137,7 @@ def existing(request: Request, archive: Archive, identity: str | None) -> ScanFo
     """
     if request.scan_id is None:
         return None if identity is None else archive.unfinished(identity)
-    folder = {f.scan_id: f for f in archive.scans()}.get(request.scan_id)
+    folder = archive.find(request.scan_id)
     if folder is None or folder.sealed or identity is None:
         return folder
     if folder.read_state("identity") != identity:
@@ -161,14 +170,14 @@ def with_earlier(request: Request, archive: Archive) -> Request:
         return request
     if request.since == LATEST:
         return replace(request, since=_latest(request, archive))
-    earlier = {f.scan_id: f for f in archive.scans()}.get(request.since)
+    earlier = archive.find(request.since)
     if earlier is None or not earlier.sealed:
         sealed = ", ".join(f.scan_id for f in archive.scans() if f.sealed) or "none"
         raise RequestError(
-            f"--since {request.since}: {archive.path} holds no sealed scan of that name; it holds: "
+            f"--since {request.since}: {archive} holds no sealed scan of that name; it holds: "
             f"{sealed}"
         )
-    if not manifest.readable(stated := manifest.read(earlier.path).schema_version):
+    if not manifest.readable(stated := earlier.manifest().schema_version):
         raise RequestError(
             f"--since {request.since}: it was written with schema version {stated}; "
             "name a scan of this version, or leave --since away"
@@ -182,7 +191,7 @@ def _latest(request: Request, archive: Archive) -> str | None:
     if (facts := begun.get(request.scan_id or "")) is not None:
         since: str | None = facts["asked"]["since"]
         return since
-    sealed = (manifest.read(f.path) for f in archive.scans() if f.sealed)
+    sealed = (f.manifest() for f in archive.scans() if f.sealed)
     alike = [
         m.facts
         for m in sealed

@@ -55,6 +55,8 @@ async def _run_pass(frame: Frame, executor: Executor, pass_: Pass) -> list[str]:
         if ours := [s for s in left if executor.owns(pass_, s)]:
             await trio.sleep_until(not_before)
             await executor.run(pass_, step, ours)
+        if len(ours) < len(left):
+            await trio.to_thread.run_sync(frame.work.refresh)
         units = (unit_of(step, s) for s in left)
         if awaited := [unit for unit in units if not frame.work.finished(unit)]:
             return awaited

@@ -11,11 +11,10 @@ of the passes; ``seal_scan`` closes the scan when every share is done.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,11 +47,12 @@ from crawler.scan.request import (
 from crawler.scan.rounds import run_passes
 from crawler.scan.session import open_context, trust_roots, within_descriptors
 from crawler.scan.stopping import stoppable
-from crawler.snapshot import damage, lists, manifest
+from crawler.snapshot import damage, lists
+from crawler.snapshot.archives import open_archive
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.manifest import Manifest
 from crawler.snapshot.share import Share, ShareWork
-from crawler.snapshot.store import Archive, LockedError, ScanFolder
+from crawler.snapshot.store import ScanFolder
 from crawler.snapshot.suffixes import Suffixes
 
 PASSES = "passes"
@@ -113,27 +113,37 @@ async def scan(request: Request, progress: Progress, *, now: Clock = utc_now) ->
 
 
 async def seal_scan(
-    archive: Path, scan_id: str, progress: Progress, *, now: Clock = utc_now
+    archive: Path | str, scan_id: str, progress: Progress, *, now: Clock = utc_now
 ) -> Outcome:
-    """Judge and seal a scan whose shares are done.  Contacts nobody.
+    """Judge and seal a scan whose shares are done.  Contacts nobody but the store that has it.
 
     Raises ``StoreError`` for a scan that does not exist or is worked on, ``RequestError`` for one
     that has not begun, ``WorkRemainsError`` for one that lacks shards and ``Interrupted``.
     """
-    folder = Archive(archive).open_scan(scan_id)
+    opened = open_archive(archive, say=progress.say)
+    folder = await trio.to_thread.run_sync(opened.open_scan, scan_id)
     if folder.sealed:
-        return _already_sealed(folder)
-    async with stoppable(progress):
-        with folder.lock():
-            await trio.to_thread.run_sync(_undo_damage, folder, progress)
-            if folder.read_state(lists.STATE) is None:
-                raise RequestError(f"scan {scan_id} has not read its list; run its shards first")
-            begun = Begun.read(folder)
-            work = FolderWork(folder, seed=begun.seed)
-            frame = _frame(begun, work, _opt_out(begun), progress)
-            if folder.read_state(PASSES) is None:
-                _require_none(folder, await run_passes(frame, _Nobody()))
-            return await _close(begun, progress, now)
+        return await trio.to_thread.run_sync(_already_sealed, folder)
+    async with stoppable(progress), _holding(folder):
+        await trio.to_thread.run_sync(_undo_damage, folder, progress)
+        if folder.read_state(lists.STATE) is None:
+            raise RequestError(f"scan {scan_id} has not read its list; run its shards first")
+        begun = Begun.read(folder)
+        work = FolderWork(folder, seed=begun.seed)
+        frame = _frame(begun, work, _opt_out(begun), progress)
+        if folder.read_state(PASSES) is None:
+            _require_none(folder, await run_passes(frame, _Nobody()))
+        return await _close(begun, progress, now)
+
+
+@asynccontextmanager
+async def _holding(
+    folder: ScanFolder, share: Share | None = None
+) -> AsyncIterator[tuple[int, ...]]:
+    """The lock of the scan or of a share, taken in a thread: a store may have much to send."""
+    with ExitStack() as stack:
+        lock = folder.lock(share.label if share else None)
+        yield await trio.to_thread.run_sync(stack.enter_context, lock)
 
 
 class _Nobody:
@@ -159,10 +169,8 @@ async def _close(begun: Begun, progress: Progress, now: Clock) -> Outcome:
 
 
 def _already_sealed(folder: ScanFolder) -> Outcome:
-    if folder.work.is_dir():  # cut short right after the seal
-        with suppress(LockedError), folder.lock():
-            pass
-    return Outcome(folder=folder, manifest=manifest.read(folder.path), already_sealed=True)
+    folder.tidy()
+    return Outcome(folder=folder, manifest=folder.manifest(), already_sealed=True)
 
 
 async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
@@ -170,21 +178,23 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     require_sensible(request)
     opt_out = OptOut(request.config.politeness.opt_out)
     roots = _readable_roots(request.config)
-    archive = archive_of(request)
-    request = with_earlier(request, archive)
+    archive = await trio.to_thread.run_sync(archive_of, request, progress.say)
+    request = await trio.to_thread.run_sync(with_earlier, request, archive)
     identity = None if "-" in request.sources else request.identity()
-    folder = existing(request, archive, identity)
+    folder = await trio.to_thread.run_sync(existing, request, archive, identity)
     if folder is not None and folder.sealed:
-        return _already_sealed(folder)
+        return await trio.to_thread.run_sync(_already_sealed, folder)
     checks: list[ResolverCheck] = []
-    if folder is None or folder.read_state(PASSES) is None:
+    if folder is None or await trio.to_thread.run_sync(folder.read_state, PASSES) is None:
         checks = await doctor.check_resolvers(request.config)
         doctor.require_resolver(checks)
     if folder is None:
-        folder = new_scan(request, archive, identity)
+        folder = await trio.to_thread.run_sync(new_scan, request, archive, identity)
     else:
         progress.say(f"resuming scan {folder.scan_id}")
-    with folder.lock(request.share.label if request.share else None) as held:
+    async with _holding(folder, request.share) as held:
+        for sentence in folder.warnings():
+            progress.say(sentence)
         await trio.to_thread.run_sync(_prepare, request, folder, roots, checks, progress, now())
         begun = Begun.read(folder)
         if folder.read_state(PASSES) is None:
@@ -218,9 +228,9 @@ def _begin(
     """Write down what the whole scan rests on, whatever the machine is like when it resumes."""
     name, pem = roots
     suffixes = Suffixes.bundled()
-    folder.write_file(TRUST_ROOTS, pem)
+    pem = folder.write_file(TRUST_ROOTS, pem).read_bytes()  # another machine may have been first
     folder.write_file(SUFFIXES, suffixes.data)
-    folder.write_state(
+    folder.settle_state(
         BEGAN,
         {
             "started_at": started_at.isoformat(),
@@ -258,12 +268,11 @@ def _prepare(
 
 def _join(folder: ScanFolder, share: Share) -> None:
     """Become one of so many shares, and clear up what an earlier run of this one has left."""
-    shares = folder.read_state(SHARES)
-    if shares not in (None, share.of):
+    shares = folder.read_state(SHARES) or folder.settle_state(SHARES, share.of)
+    if shares != share.of:
         raise RequestError(
             f"scan {folder.scan_id} is divided into {shares} shares; give --shard i/{shares}"
         )
-    folder.write_state(SHARES, share.of)
     folder.recover(share.owns_unit)
 
 
@@ -391,7 +400,7 @@ def _read_list(request: Request, folder: ScanFolder, progress: Progress) -> None
         )
     except lists.ListError:
         if not folder.units():
-            shutil.rmtree(folder.path)  # nothing was measured: leave nothing behind
+            folder.remove()  # nothing was measured: leave nothing behind
         raise
     rejected = sum(summary.rejected.values())
     progress.say(

@@ -30,6 +30,8 @@ class Setup:
     place: int
     """Which of the workers it is, from 0; whoever comes after it has the same."""
     folder: Path
+    store: str | None = None
+    """The address of the object store that has the scan; None: the disk has."""
     seed: str
     config: Config
     """Of the whole scan; ``Limit`` says what of it the worker may use."""

@@ -28,6 +28,7 @@ from crawler.scan.progress import Progress
 from crawler.scan.session import open_context, within_descriptors
 from crawler.scan.stopping import STOPPING
 from crawler.scan.wire import Call, Channel, Failed, Greet, Limit, News, Reply, Report, Run, Setup
+from crawler.snapshot.archives import folder_at
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.store import ScanFolder
 
@@ -157,7 +158,7 @@ async def _work(channel: Channel, telling: Telling) -> None:
         open_context(
             setup.config,
             planning(setup.config, seed=setup.seed),
-            WorkerWork(ScanFolder(setup.folder), telling.kept, seed=setup.seed),
+            WorkerWork(folder_at(setup.folder, setup.store), telling.kept, seed=setup.seed),
             OptOut(setup.config.politeness.opt_out),
             telling,
             roots=setup.roots,

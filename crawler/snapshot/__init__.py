@@ -20,6 +20,12 @@ The folder of a scan::
     exchange  several files for new ones, all or none     damage    what the disk has not kept
     purge     taking opted-out names out again
 
+The same in an object store::
+
+    archives  where an archive is                         remote      a folder and the store behind it
+    keys      what is called what in the store            remote_plans, remote_seal
+    objects   octets under keys, and who was first        address, patience
+
 What a pass asks next::
 
     work      what a runner needs of a scan               folder, memory  on disk, in memory

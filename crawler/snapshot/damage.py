@@ -58,7 +58,8 @@ def _find(folder: ScanFolder) -> Iterator[Damage]:
                 continue  # its rows went into the distinct ones, and it was removed
             path = f"{table}/part-{unit}.parquet"
             listed = ListedPart(path=path, rows=part.rows, size=part.size, sha256=part.sha256)
-            if (kind := manifest.fault(folder.path, listed)) is not None:
+            kind = manifest.fault(folder.path, listed)
+            if kind is not None and not folder.restored(path, part):
                 yield Damage(unit, table, listed, kind)
 
 

@@ -36,7 +36,7 @@ from crawler.snapshot.store import ScanFolder
 from crawler.snapshot.views import ATTEMPTED, VIEWED, open_views
 from crawler.vocabulary import Question
 
-_SHARD_OF_PART: Final = re.compile(r"part-.*?(\d{5})(?:-c\d+)?\.parquet")
+_SHARD_OF_PART: Final = re.compile(r"part-.*?(\d{5})(?:-c\d+)?(?:\.[0-9a-f]+)?\.parquet")
 _BY_DOMAIN: Final = (Domain, TxtLookup, MxLookup)
 """Tables whose parts are divided by the hash of the domain, all in the same way."""
 
@@ -161,13 +161,13 @@ class FolderWork:
             if pass_name in _SHARDED_AS:
                 query = "SELECT count(*) FROM latest_address_lookups"
                 (targets,) = connection.sql(query).fetchall()[0]
-            shards = shard_count(targets, least=self._least_shards)
-            self.folder.write_state(state, shards)
+            shards = self.folder.settle_state(state, shard_count(targets, least=self._least_shards))
         return shards
 
     def targets(self, step: str, shard: int, target: type[Any]) -> list[Any]:
         """The targets of one shard of a step, without those whose rows are committed."""
         pass_name, round_ = _pass_and_round(step)
+        self.folder.catch_up(f"{step}-{shard:05d}")
         if self.folder.planned(pass_name, round_) is None:
             found: list[Any] = self.domains(shard)
         else:
@@ -206,6 +206,10 @@ class FolderWork:
     def finished(self, unit: str) -> bool:
         """Whether the unit is whole."""
         return self.folder.done(unit)
+
+    def refresh(self) -> None:
+        """Learn what others have finished, on other machines."""
+        self.folder.refresh()
 
     def once(
         self, unit: str, make: Callable[[Connection], Iterable[Mapping[type[Any], Rows]]]

@@ -145,8 +145,7 @@ def ingest(
             summary = _summary(lists, staging, rows)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    folder.write_state(STATE, summary.as_dict())
-    return summary
+    return ListSummary.from_dict(folder.settle_state(STATE, summary.as_dict()))
 
 
 # --- the lists

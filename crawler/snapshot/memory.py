@@ -95,6 +95,9 @@ class MemoryWork:
         """Whether the unit is whole."""
         return unit in self._finished
 
+    def refresh(self) -> None:
+        """Nobody else works on it."""
+
     def remember(self, name: str, value: Any) -> None:
         """Keep a value for this run."""
         self._kept[name] = value

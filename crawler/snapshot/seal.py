@@ -67,7 +67,7 @@ def seal(
         tables=_list_tables(folder),
         files=_list_files(folder.path),
     )
-    manifest.write(folder.path, sealed)
+    sealed = folder.write_manifest(sealed)
     shutil.rmtree(folder.work)
     files.sync(folder.path)
     return sealed
@@ -236,10 +236,9 @@ class Replacement:
             files=tuple(changed.get(f.path, f) for f in self._old.files),
             revision=self._revision,
         )
-        self._switch(new)
-        return new
+        return self._switch(new)
 
-    def _switch(self, new: Manifest) -> None:
+    def _switch(self, new: Manifest) -> Manifest:
         # From here to the last removal a glob may see both generations: nothing slow in between.
         old = {table: set(self._old.tables[table].parts) for table in self._new}
         for table, made in self._new.items():
@@ -247,11 +246,12 @@ class Replacement:
                 for part in (p for p in made if p not in old[table]):
                     (self._staging / part.path).replace(self._folder.path / part.path)
                 files.sync(self._folder.path / table)
-        manifest.write(self._folder.path, new)
+        stands = self._folder.write_manifest(new)
         for table, made in self._new.items():
             for part in old[table].difference(made):
                 (self._folder.path / part.path).unlink(missing_ok=True)
             files.sync(self._folder.path / table)
+        return stands
 
 
 def replace_tables(

@@ -34,12 +34,13 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from crawler.snapshot import files, manifest, parts
 from crawler.snapshot.exchange import Exchange
+from crawler.snapshot.manifest import Manifest
 from crawler.snapshot.parts import Part, Rows
 
 Row = TypeVar("Row")
@@ -71,7 +72,34 @@ class ScanFolder:
         self._exchange = Exchange(path, self.work / "exchange")
 
     def __repr__(self) -> str:
-        return f"ScanFolder({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @property
+    def location(self) -> str:
+        """Where people find the scan."""
+        return str(self.path)
+
+    def beside(self, scan_id: str) -> ScanFolder:
+        """Another scan of the same archive, to be read; it need not be there."""
+        return ScanFolder(self.path.with_name(f"scan={scan_id}"))
+
+    def manifest(self) -> Manifest:
+        """The manifest of the sealed scan."""
+        return manifest.read(self.path)
+
+    @property
+    def store(self) -> str | None:
+        """The address of the object store that has the scan (see ``remote``); None: the disk has."""
+        return None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the manifest should say of how the scan is kept."""
+        return {}
+
+    def warnings(self) -> Iterable[str]:
+        """What people should know of how the scan is kept."""
+        return ()
 
     @property
     def sealed(self) -> bool:
@@ -179,6 +207,28 @@ class ScanFolder:
         for path in strays:
             path.unlink()
 
+    def tidy(self) -> None:
+        """Remove the progress of a sealed scan, if its run was cut short before it did."""
+        if self.work.is_dir():
+            with suppress(LockedError), self.lock():
+                pass
+
+    def remove(self) -> None:
+        """Remove the scan."""
+        shutil.rmtree(self.path)
+
+    # --- what others do, who have a folder of their own
+
+    def refresh(self) -> None:
+        """Learn what they have finished.  Whoever shares this very folder is seen without that."""
+
+    def catch_up(self, run: str) -> None:
+        """Learn what they have done of a unit of the runner, before it is gone on with."""
+
+    def restored(self, path: str, part: Part) -> bool:  # noqa: ARG002
+        """Have a part again that is not as it was written; whether that was possible."""
+        return False
+
     def _part_files(self) -> list[Path]:
         return sorted(self.path.glob("*/part-*.parquet"))
 
@@ -281,6 +331,11 @@ class ScanFolder:
         """Keep a small JSON value of the unsealed scan, replacing an earlier one whole."""
         self._write_json(self.state(name), value)
 
+    def settle_state(self, name: str, value: Any) -> Any:
+        """Keep a value that is decided once for all, by who is first; what was decided."""
+        self.write_state(name, value)
+        return value
+
     def state(self, name: str) -> Path:
         """The file of a small JSON value."""
         return self.work / f"{name}.json"
@@ -304,6 +359,11 @@ class ScanFolder:
         path = self.path / name
         files.write(path, data)
         return path
+
+    def write_manifest(self, new: Manifest) -> Manifest:
+        """Put a manifest in its place, the parts that it lists being in theirs; which one stands."""
+        manifest.write(self.path, new)
+        return new
 
     # --- targets
 
@@ -359,21 +419,29 @@ def _marker_text(made: Mapping[str, Part], empty: list[str]) -> dict[str, Any]:
     return {"parts": facts, "empty": empty}
 
 
+def require_usable(scan_id: str) -> None:
+    """Raise ``StoreError`` for an id that is no plain file name."""
+    if not _SCAN_ID.fullmatch(scan_id):
+        raise StoreError(
+            f"scan id {scan_id!r} is not usable; take letters, digits, '.', '_' and '-', at most 100"
+        )
+
+
 class Archive:
     """A folder of scans."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def create_scan(self, scan_id: str, *, identity: str = "") -> ScanFolder:
         """Begin a scan.  *identity* tells scans of the same list and configuration from others.
 
         Raises ``StoreError`` when the id is taken or is no plain file name.
         """
-        if not _SCAN_ID.fullmatch(scan_id):
-            raise StoreError(
-                f"scan id {scan_id!r} is not usable; take letters, digits, '.', '_' and '-', at most 100"
-            )
+        require_usable(scan_id)
         folder = self._folder(scan_id)
         # Begun beside its place, so that no crash leaves a scan that does not know what it is of.
         begun = ScanFolder(self.path / f".scan={scan_id}.{secrets.token_hex(4)}")
@@ -392,12 +460,17 @@ class Archive:
     def _folder(self, scan_id: str) -> ScanFolder:
         return ScanFolder(self.path / f"scan={scan_id}")
 
+    def find(self, scan_id: str) -> ScanFolder | None:
+        """The scan of that id, sealed or not; None when there is none."""
+        folder = self._folder(scan_id)
+        return folder if folder.path.is_dir() else None
+
     def open_scan(self, scan_id: str) -> ScanFolder:
         """The scan of that id, sealed or not; raises ``StoreError`` when there is none."""
-        folder = self._folder(scan_id)
-        if not folder.path.is_dir():
+        folder = self.find(scan_id)
+        if folder is None:
             known = ", ".join(f.scan_id for f in self.scans()) or "none"
-            raise StoreError(f"{self.path} holds no scan {scan_id}; it holds: {known}")
+            raise StoreError(f"{self} holds no scan {scan_id}; it holds: {known}")
         return folder
 
     def scans(self) -> list[ScanFolder]:

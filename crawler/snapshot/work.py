@@ -71,7 +71,11 @@ class Work(Protocol):
         ...
 
     def finished(self, unit: str) -> bool:
-        """Whether the unit is whole."""
+        """Whether the unit is whole, as far as is known here."""
+        ...
+
+    def refresh(self) -> None:
+        """Learn which units others have finished, on other machines."""
         ...
 
     def remember(self, name: str, value: Any) -> None:
