@@ -488,6 +488,26 @@ def test_a_sealed_scan_lies_in_the_bucket_as_it_would_in_a_folder(
     assert [f.path for f in stated.files] == ["trust-roots.pem"]
 
 
+def test_a_later_scan_reads_an_earlier_one(sealed: str, machine: Machine) -> None:
+    machine("second")
+    later = open_archive(sealed).create_scan("later")
+    earlier = later.beside(SCAN)
+    assert earlier.sealed
+    assert list(map(key, parts.read_all(earlier.parts(TxtLookup), TxtLookup))) == [key(txt())]
+    assert not later.beside("never").sealed
+
+
+def test_what_is_carried_over_is_the_same_whoever_does_it(url: str, machine: Machine) -> None:
+    begin(url)
+    first, second = _two(url, machine)
+    unit = "carried-policies-r0-00000"
+    with first.lock(), second.lock():
+        for folder in (first, second):
+            work = FolderWork(folder, seed="1")
+            work.once(unit, lambda _: iter([{TxtLookup: [txt("a")]}, {TxtLookup: [txt("b")]}]))
+            assert names(folder) == ["a", "b"]
+
+
 def test_tables_of_a_sealed_scan_are_replaced(
     sealed: str, machine: Machine, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_scan_that_is_killed_goes_on_from_another_machine_through_bad_weather(
     assert f"scan {SCAN_ID} is sealed already" in said
 
 
+@pytest.mark.soak
 def test_a_store_that_stays_silent_ends_the_scan_until_it_is_back(
     stormy_scans: Scans, stormy: Weather, expected: Rows
 ) -> None:
@@ -173,6 +174,19 @@ def test_shares_on_machines_of_their_own_and_a_seal(scans: Scans, expected: Rows
     assert scans.rows() == expected
 
 
+@pytest.mark.soak
+def test_a_scan_carries_over_what_an_earlier_one_in_the_store_saw(scans: Scans) -> None:
+    code, said = scans.run()
+    assert code == 0, said
+    scans.lab.visits()
+    command = [word if word != SCAN_ID else "later" for word in scans.lab.command(Path())]
+    command[command.index("--out") + 1] = scans.url
+    surroundings = {**SURROUNDINGS, **scans._surroundings("second", "20s")}
+    code, said = ended(subprocess.Popen([*command, "--since", SCAN_ID], **surroundings))
+    assert code == 0, said
+    assert f"conversations carried over from {SCAN_ID}" in said
+
+
 # --- what becomes of it
 
 
@@ -233,6 +247,7 @@ def test_what_was_copied_is_not_copied_again(done: Scans, machine: Machine) -> N
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.parquet")} == before
 
 
+@pytest.mark.soak
 def test_a_release_has_the_octets_of_a_folder_s(
     done: Scans, machine: Machine, tmp_path: Path
 ) -> None:
@@ -257,6 +272,7 @@ def test_a_page_is_made(done: Scans, machine: Machine, tmp_path: Path) -> None:
     assert (tmp_path / "report" / "index.html").is_file()
 
 
+@pytest.mark.soak
 def test_judging_again_and_purging(done: Scans, machine: Machine) -> None:
     cache = machine("judge")
     judged = CliRunner().invoke(crawler.cli.main, ["assess", done.url, "--scan-id", SCAN_ID])
