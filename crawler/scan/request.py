@@ -154,8 +154,8 @@ def new_scan(request: Request, archive: Archive, identity: str | None) -> ScanFo
     try:
         return archive.create_scan(scan_id, identity=identity or f"standard input {scan_id}")
     except StoreError:
-        # Shares that begin at the same moment: one of the others was first.
-        folder = existing(request, archive, identity) if request.share else None
+        # Several that begin the same scan at the same moment: one of the others was first.
+        folder = existing(request, archive, identity) if request.scan_id else None
         if folder is None:
             raise
         return folder

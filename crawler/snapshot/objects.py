@@ -120,7 +120,8 @@ class Objects:
 
     def fetch_whole(self, key: str, path: Path, sha256: str | None = None) -> bool:
         """Copy an object to its place *path*; False when it is missing or does not have its hash."""
-        temporary = files.make_folder(path.parent) / f".{path.name}.tmp"
+        # Two passes may fetch the same part at the same moment.
+        temporary = files.make_folder(path.parent) / f".{path.name}.{secrets.token_hex(4)}.tmp"
         try:
             if not self.fetch(key, temporary) or sha256 not in (None, files.sha256(temporary)):
                 return False
