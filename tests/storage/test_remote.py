@@ -190,7 +190,7 @@ def test_what_the_store_lacks_is_put_before_the_scan_goes_on(
         assert names(there) == ["b.example", "example.com"]
 
 
-@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.soak)])
 def test_no_request_may_fail_without_the_scan_being_whole_afterwards(
     stormy: Weather,
     prefix: str,

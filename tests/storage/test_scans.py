@@ -98,16 +98,13 @@ def test_a_scan_that_is_killed_goes_on_from_another_machine_through_bad_weather(
     assert next(countdown) > 100
     assert stormy_scans.rows() == expected
     assert not list((stormy_scans.folder / "second").rglob("*.parquet")), "the store has it all"
-    code, said = stormy_scans.run(machine="third")
-    assert code == 0
-    assert f"scan {SCAN_ID} is sealed already" in said
 
 
 @pytest.mark.soak
 def test_a_store_that_stays_silent_ends_the_scan_until_it_is_back(
     stormy_scans: Scans, stormy: Weather, expected: Rows
 ) -> None:
-    """It falls silent at the marker of the first names; what was asked is not asked again."""
+    """It falls silent at the marker of the first names."""
     silent = False
 
     def fate(head: bytes) -> str:
@@ -125,8 +122,9 @@ def test_a_store_that_stays_silent_ends_the_scan_until_it_is_back(
     code, said = stormy_scans.run()
     assert code == 0, said
     assert stormy_scans.rows() == expected
-    queries = sum(map(int, re.findall(r"([\d,]+) queries", said)))
-    assert queries > 0
+    code, said = stormy_scans.run(machine="second")
+    assert code == 0
+    assert f"scan {SCAN_ID} is sealed already" in said
 
 
 @pytest.mark.soak
