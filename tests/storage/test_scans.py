@@ -16,7 +16,9 @@ from click.testing import CliRunner, Result
 
 import analysis.cli
 import crawler.cli
+from crawler.config import Config
 from crawler.records import TxtLookup
+from crawler.scan.request import Request, RequestError, require_sensible
 from crawler.snapshot.archives import open_archive
 from crawler.snapshot.objects import Objects
 from tests.scan.children import SCAN_ID, SURROUNDINGS, LabProcess, rows
@@ -340,3 +342,11 @@ def test_the_extra_is_asked_for_where_it_is_missing(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 2, ended.stderr
     assert "needs obstore: install the extra, mta-sts-census[s3]" in ended.stderr
+
+
+def test_a_cluster_is_refused_with_a_bucket() -> None:
+    request = Request(
+        sources=("list.txt",), archive="s3://b/p", config=Config(), executor="ray", workers=2
+    )
+    with pytest.raises(RequestError, match="machines that share a bucket take --shard"):
+        require_sensible(request)
