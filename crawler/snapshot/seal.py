@@ -17,6 +17,7 @@ again should be run afterwards.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -32,6 +33,8 @@ from crawler.snapshot.damage import DISTINCT, DamagedError
 from crawler.snapshot.manifest import Facts, ListedPart, ListedTable, Manifest
 from crawler.snapshot.parts import Part, Rows
 from crawler.snapshot.store import ScanFolder
+
+_NAME: Final = re.compile(r"[a-z_]+/part-(?:v\d{4,}-)?(.+?)(?:\.[0-9a-f]+)?\.parquet")
 
 CERTIFICATES_PER_PART: Final = 200_000
 """A certificate row has about 2 kB, so a part's rows need about half a gigabyte."""
@@ -199,21 +202,26 @@ class Replacement:
     def revise(self, cls: type[Any], part: ListedPart, rows: pa.Table) -> None:
         """Put *rows* in the place of one part; the other parts of its table stay as they are.
 
-        They keep their schema: within a scan there is one.
+        They keep their schema: within a scan there is one.  So does the name the unit's: it tells
+        of which shard the rows are.
         """
         made = self._new.setdefault(cls.table, list(self._old.tables[cls.table].parts))
-        made[made.index(part)] = self._staged_part(cls, lambda path: parts.stage_as_is(path, rows))
+        unit = _unit_of(part)
+        made[made.index(part)] = self._staged_part(
+            cls, unit, lambda path: parts.stage_as_is(path, rows)
+        )
 
     def staged(self, cls: type[Any]) -> list[Path]:
         """The parts written so far for a table, to be read before the switch."""
         return [self._staging / part.path for part in self._new.get(cls.table, ())]
 
     def _stage(self, cls: type[Any], rows: Rows, made: list[ListedPart]) -> None:
-        made.append(self._staged_part(cls, lambda path: parts.stage(path, cls, rows)))
-
-    def _staged_part(self, cls: type[Any], stage: Callable[[Path], Part]) -> ListedPart:
-        name = f"part-v{self._revision:04d}-{self._staged:05d}.parquet"
+        number = f"{self._staged:05d}"
         self._staged += 1
+        made.append(self._staged_part(cls, number, lambda path: parts.stage(path, cls, rows)))
+
+    def _staged_part(self, cls: type[Any], of: str, stage: Callable[[Path], Part]) -> ListedPart:
+        name = f"part-v{self._revision:04d}-{of}.parquet"
         folder = files.make_folder(self._staging / cls.table)
         return _listed(f"{cls.table}/{name}", stage(folder / name))
 
@@ -252,6 +260,13 @@ class Replacement:
                 (self._folder.path / part.path).unlink(missing_ok=True)
             files.sync(self._folder.path / table)
         return stands
+
+
+def _unit_of(part: ListedPart) -> str:
+    """The unit that has written a part, whatever has become of its rows since."""
+    found = _NAME.fullmatch(part.path)
+    assert found is not None, part.path
+    return found[1]
 
 
 def replace_tables(
