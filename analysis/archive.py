@@ -261,6 +261,7 @@ def open_archive(
                 "memory_limit": memory_limit,
                 "temp_directory": spill,
                 "max_temp_directory_size": f"{int(disk_usage(spill).free * SPILL_SHARE)}B",
+                "enable_progress_bar": False,  # it goes to stdout, where the data are
                 "preserve_insertion_order": False,
                 "python_enable_replacements": False,
             }

@@ -149,7 +149,11 @@ _SMALL: Final = {
 def write(folder: Path, *, domains: int, scans: int) -> None:
     """Write an archive of so many *scans* of so many *domains* under *folder*."""
     with duckdb.connect(
-        config={"memory_limit": "4GB", "temp_directory": str(folder)}
+        config={
+            "memory_limit": "4GB",
+            "temp_directory": str(folder),
+            "enable_progress_bar": False,
+        }
     ) as connection:
         connection.execute(_PRELUDE)
         for number in range(scans):
