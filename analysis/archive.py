@@ -261,7 +261,6 @@ def open_archive(
                 "memory_limit": memory_limit,
                 "temp_directory": spill,
                 "max_temp_directory_size": f"{int(disk_usage(spill).free * SPILL_SHARE)}B",
-                "enable_progress_bar": False,  # it goes to stdout, where the data are
                 "preserve_insertion_order": False,
                 "python_enable_replacements": False,
             }
@@ -280,6 +279,7 @@ def open_archive(
 
 def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
     """Macros, then every table of the archive as a view, then the views of ``queries/views``."""
+    connection.execute("set enable_progress_bar = false")  # it goes to stdout, where the data are
     queries = PACKAGE / "queries"
     connection.execute((queries / "macros.sql").read_text("utf-8"))
     connection.execute("create schema expected; use expected")

@@ -469,7 +469,7 @@ def test_four_labels_tell_all_that_a_name_tells(archive: Archive, host: str) -> 
         " operator_name(host) = operator_name(ending) as one_name,"
         " last_two_labels(host) = last_two_labels(ending) as one_look_up,"
         " list_bool_and([at_or_below(host, s) = at_or_below(ending, s)"
-        "     for s in ['d', 'c.d', 'b.c.d', 'a.b.c.d', 'mx.a.b.c']) as one_suffix",
+        "     for s in ['d', 'c.d', 'b.c.d', 'a.b.c.d', 'mx.a.b.c']]) as one_suffix",
         host=host,
     ).records()
     assert {row[key] for key in ("one_name", "one_look_up", "one_suffix")} == {True}

@@ -149,12 +149,9 @@ _SMALL: Final = {
 def write(folder: Path, *, domains: int, scans: int) -> None:
     """Write an archive of so many *scans* of so many *domains* under *folder*."""
     with duckdb.connect(
-        config={
-            "memory_limit": "4GB",
-            "temp_directory": str(folder),
-            "enable_progress_bar": False,
-        }
+        config={"memory_limit": "4GB", "temp_directory": str(folder)}
     ) as connection:
+        connection.execute("set enable_progress_bar = false")
         connection.execute(_PRELUDE)
         for number in range(scans):
             _scan(connection, folder, number, domains)
