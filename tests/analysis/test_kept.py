@@ -56,7 +56,12 @@ def test_only_what_a_question_leads_to_is_made(planted: Path) -> None:
         find("mx-tls").ask(archive)
         assert tables(archive) == {"adopters", "adopter_mx_lookups"}
         find("caching-sender").ask(archive)
-        assert tables(archive) == {"adopters", "adopter_mx_lookups", "histories"}
+        assert tables(archive) == {
+            "adopters",
+            "adopter_mx_lookups",
+            "histories",
+            "sender_caches",
+        }
         find("split-responsibility").ask(archive)
         assert tables(archive) == KEPT
 
