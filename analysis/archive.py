@@ -29,6 +29,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.kept import leads_to
 from analysis.scans import ArchiveError, Scan, find_scans, made_from
 from analysis.tables import visible
 
@@ -68,6 +69,13 @@ create table scans (scan_id varchar, place bigint, day varchar, started_at times
     seed varchar)
 """
 """One row per scan, the newest in the last place; ``list`` is the SHA-256 of the domain list."""
+
+_DEFINITIONS: Final = """
+select view_name, sql from duckdb_views() where not internal
+union all
+select function_name, macro_definition from duckdb_functions() where not internal
+"""
+"""Views and macros with their texts."""
 
 _READING: Final = "SELECT"
 """The statement type that cannot change anything; DESCRIBE, SHOW and SUMMARIZE are of it, EXPLAIN is
@@ -135,6 +143,7 @@ class Archive:
         """Use :func:`open_archive`."""
         self.scans: Final = tuple(scans)
         self._connection = connection
+        self._settled: set[str] = set()
 
     @property
     def series(self) -> tuple[Scan, ...]:
@@ -210,6 +219,18 @@ class Archive:
         except duckdb.Error as error:
             raise BadQuery(f"the query cannot be run: {_first_line(error)}") from error
 
+    def settle(self, sql: str) -> None:
+        """Make tables of the costly views that *sql* leads to (``kept``), once for all queries."""
+        with _reading():
+            definitions = dict(self._connection.execute(_DEFINITIONS).fetchall())
+            for name in leads_to(sql, definitions):
+                if name not in self._settled:
+                    self._connection.execute(f'create table kept."{name}" as from "{name}"')
+                    self._connection.execute(
+                        f'create or replace view "{name}" as from kept."{name}"'
+                    )
+                    self._settled.add(name)
+
     def group_by(self, view: str) -> None:
         """Let ``subjects`` be the view *view*: every domain, judged, with its stratum."""
         self._connection.execute(f'create or replace view subjects as from "{view}"')
@@ -259,11 +280,12 @@ def open_archive(
 
 def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
     """Macros, then every table of the archive as a view, then the views of ``queries/views``."""
+    connection.execute("set enable_progress_bar = false")  # it goes to stdout, where the data are
     queries = PACKAGE / "queries"
     connection.execute((queries / "macros.sql").read_text("utf-8"))
     connection.execute("create schema expected; use expected")
     connection.execute((queries / "schema.sql").read_text("utf-8"))
-    connection.execute("use main")
+    connection.execute("use main; create schema kept")
     for name in REFERENCE:
         source = connection.read_csv(str(PACKAGE / "reference" / f"{name}.csv"), all_varchar=True)
         source.to_table(f"reference_{name}")

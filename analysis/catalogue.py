@@ -85,6 +85,7 @@ class Question:
         """The answer, one row per scan, stratum and class; see the header for what they are."""
         view, column = GROUPINGS[self.grouping(by)]
         archive.group_by(view)
+        archive.settle(self.sql)
         return archive.query(self.sql).named("stratum", column)
 
 

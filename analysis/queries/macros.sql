@@ -78,6 +78,10 @@ create macro age_band(seconds) as
 -- half the price of splitting, and this runs over every MX host of a scan.
 create macro last_two_labels(name) as regexp_extract(name, '[^.]+[.][^.]+$');
 
+-- The last four labels of a name, or all of it when it has fewer: as many as the longest suffix of the
+-- lists has, and more than operator_name() looks at.
+create macro last_four_labels(name) as regexp_extract(name, '([^.]*[.]){0,3}[^.]*$');
+
 -- Whether a name is a domain or lies below it.
 create macro at_or_below(name, ancestor) as
     ends_with(name, ancestor)

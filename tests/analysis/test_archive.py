@@ -66,6 +66,12 @@ def test_a_question_cannot_fill_the_disk(archive: Archive) -> None:
     assert 0 < octets < 0.9 * disk_usage(gettempdir()).free
 
 
+def test_nothing_but_data_comes_from_a_long_query(archive: Archive) -> None:
+    """DuckDB would draw its progress on stdout, between the rows."""
+    (row,) = archive.query("select current_setting('enable_progress_bar') as drawn").records()
+    assert row["drawn"] is False
+
+
 def test_several_scans_are_one_dataset(archive: Archive) -> None:
     """Scans stand in the order of their start."""
     assert [scan.scan_id for scan in archive.scans] == list(SCANS)

@@ -458,6 +458,24 @@ def test_the_name_an_operator_would_register(archive: Archive, host: str, name: 
     assert row["name"] == name
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["", ".", "a", "a.b", "a.b.c.d", "mx.a.b.c.d", "mx.a.b.co.uk", "a..b", "x..y.com", "a.b.c.d.", ".a.b.c"],
+)  # fmt: skip
+def test_four_labels_tell_all_that_a_name_tells(archive: Archive, host: str) -> None:
+    """Hosts that end alike are looked up once: suffix and registrable name are those of the ending."""
+    (row,) = archive.query(
+        "select $host as host, last_four_labels($host) as ending,"
+        " operator_name(host) = operator_name(ending) as one_name,"
+        " last_two_labels(host) = last_two_labels(ending) as one_look_up,"
+        " list_bool_and([at_or_below(host, s) = at_or_below(ending, s)"
+        "     for s in ['d', 'c.d', 'b.c.d', 'a.b.c.d', 'mx.a.b.c']]) as one_suffix",
+        host=host,
+    ).records()
+    assert {row[key] for key in ("one_name", "one_look_up", "one_suffix")} == {True}
+    assert host.endswith(row["ending"])
+
+
 def test_the_attribution_lists_have_a_version() -> None:
     """Whoever changes a list adds a line to versions.csv: the hash of all of them, one after another."""
     content = b"".join((REFERENCE / f"{name}.csv").read_bytes() for name in ATTRIBUTION)

@@ -2,7 +2,9 @@
 
 Its numbers mean nothing; what counts is the work that they make.  One domain in a hundred adopts, ten
 times as many as in the real world.  A third of the mail goes to two names, a fifth to a name of its own
-at one operator, a quarter to 20,000 hosters, the rest to the domain itself.  Of scope ``sample``.
+at one operator, a quarter to 20,000 hosters, the rest to the domain itself; one in seven of those
+without a record of MTA-STS has none of MX either.  Of scope ``sample``, and all from one vantage until
+:func:`look_from` says otherwise.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ create macro mx(x, s) as case
     when luck(x, 5) < 550 then ['domain-' || x || '-' || tld(x) || '.mail.protection.outlook.com']
     when luck(x, 5) < 800 then ['mx1.hoster' || (hash(x) % 20000) || '.net']
     else ['mx.' || name(x)] end;
+create macro implicit(x) as luck(x, 16) < 150 and x % 100 <> 0;
 create macro drawn(x) as md5_number_lower('seed' || name(x))
     < (0.01 * 18446744073709551615::double)::uhugeint;
 create macro address(text) as '10.' || (hash(text) % 250) || '.' || (hash(text || 'b') % 250) || '.1';
@@ -62,8 +65,8 @@ _BIG: Final = {
         from xs cross join (values ('mta-sts'), ('tls-rpt')) k (kind)""",
     "mx_lookups": """
         select {common}, 'NOERROR' as status, null::varchar as blame, name(x) as domain,
-            [{{'preference': 10::bigint, 'host': h}} for h in mx(x, {s})] as hosts,
-            false as null_mx, false as implicit_mx
+            if(implicit(x), [], [{{'preference': 10::bigint, 'host': h}} for h in mx(x, {s})]) as hosts,
+            false as null_mx, implicit(x) as implicit_mx
         from xs""",
     "assessments": """
         select
@@ -73,7 +76,8 @@ _BIG: Final = {
             if(adopted, stage(x, {s}), 'not-fetched') as policy_outcome,
             if(adopted and policy_outcome in ('valid', 'syntax'), true, null) as policy_lenient,
             if(adopted, mode(x, {s}), null) as mode, if(mode is null, null, 604800) as max_age,
-            if(mode is null, []::varchar[], mx(x, 0)) as policy_mx, len(mx(x, {s}))::bigint as mx_total,
+            if(mode is null, []::varchar[], mx(x, 0)) as policy_mx,
+            if(implicit(x), if(drawn(x), 1, null), len(mx(x, {s})))::bigint as mx_total,
             if(mode is null, null, if(moved(x, {s}), 0, mx_total)) as mx_covered,
             if(mode is null, null, if(luck(x, 10) < 100, 0, mx_covered)) as mx_passing,
             if(mode is null, null, mx_total - mx_passing) as mx_failing,
@@ -147,9 +151,19 @@ def write(folder: Path, *, domains: int, scans: int) -> None:
     with duckdb.connect(
         config={"memory_limit": "4GB", "temp_directory": str(folder)}
     ) as connection:
+        connection.execute("set enable_progress_bar = false")
         connection.execute(_PRELUDE)
         for number in range(scans):
             _scan(connection, folder, number, domains)
+
+
+def look_from(folder: Path, vantages: int) -> None:
+    """Let so many *vantages* have made the scans under *folder* in turn, each round in one day."""
+    for number, path in enumerate(sorted(folder.glob("scan=*/manifest.json"))):
+        manifest = json.loads(path.read_text("utf-8"))
+        manifest["vantage"] = f"vantage-{number % vantages}"
+        manifest["started_at"] = (_STARTED + number // vantages * _APART).isoformat()
+        path.write_text(json.dumps(manifest), "utf-8")
 
 
 def _scan(connection: duckdb.DuckDBPyConnection, folder: Path, number: int, domains: int) -> None:
@@ -181,6 +195,8 @@ def _seal(scan: Path, started: datetime) -> None:
         "scan_id": scan.name.removeprefix("scan="),
         "state": "sealed",
         "started_at": started.isoformat(),
+        "vantage": "vantage-0",
+        "list": {"combined_sha256": "synthetic"},
         "scope": "sample",
         "sample_rate": RATE,
         "seed": "seed",

@@ -6,12 +6,15 @@
 --   left_out counts those of the kind that were there in the domain's first scan
 -- section: Kaplan and Meier 1958; RFC 8461 §3, §4
 -- by: scan
-with watched as (
+with runs as materialized (
+    from fault_runs
+),
+watched as (
     select
         r.fault, s.nth - r.from_nth as step,
         r.ended and s.nth - r.from_nth = r.steps as ended_here,
         days_between(b.started_at, s.started_at) as days
-    from fault_runs r
+    from runs r
     join histories b on b.domain = r.domain and b.nth = r.from_nth
     join histories s
         on s.domain = r.domain and s.nth > r.from_nth and s.nth <= r.from_nth + r.steps
@@ -25,7 +28,7 @@ counted as (
     group by all
 ),
 unknown as (
-    select fault, count(*) filter (not seen_new) as left_out from fault_runs group by all
+    select fault, count(*) filter (not seen_new) as left_out from runs group by all
 ),
 surviving as (
     select

@@ -63,7 +63,7 @@ measures as (
 ),
 parts as (
     select
-        scan_id, stratum, place, measure,
+        scan_id, stratum, in_full, place, measure,
         coalesce(any_value(stated), sum(domains))::bigint as population,
         coalesce(sum(domains) filter (seen and it = 'yes'), 0)::bigint as n,
         coalesce(sum(domains) filter (seen and it <> 'open'), 0)::bigint as of_n,
@@ -76,7 +76,7 @@ parts as (
     group by scan_id, stratum, in_full, place, measure
     union all
     -- A stratum of the population of which the list has no domain.
-    select m.scan_id, p.stratum, m.place, m.measure, p.domains, 0, 0, 0
+    select m.scan_id, p.stratum, false, m.place, m.measure, p.domains, 0, 0, 0
     from population p
     cross join (select distinct scan_id, place, measure from measures) m
     where (m.scan_id, p.stratum) not in (select scan_id, stratum from strata)
@@ -96,11 +96,12 @@ summed as (
         scan_id, coalesce(stratum, '(all)') as stratum, place, measure,
         sum(population)::bigint as population, sum(looked_at)::bigint as looked_at,
         sum(n)::bigint as n, sum(of_n)::bigint as of_n,
-        sum(population * share) / sum(population) as mean,
-        sqrt(sum((population * below) ** 2)) / sum(population) as below,
-        sqrt(sum((population * above) ** 2)) / sum(population) as above,
-        sum(population * least) / sum(population) as at_least,
-        sum(population * most) / sum(population) as at_most,
+        -- In a fixed order, because the last digit of a sum depends on it.
+        sum(population * share order by stratum, in_full) / sum(population) as mean,
+        sqrt(sum((population * below) ** 2 order by stratum, in_full)) / sum(population) as below,
+        sqrt(sum((population * above) ** 2 order by stratum, in_full)) / sum(population) as above,
+        sum(population * least order by stratum, in_full) / sum(population) as at_least,
+        sum(population * most order by stratum, in_full) / sum(population) as at_most,
         -- A part that nobody has looked at leaves the whole open.
         bool_and(of_n > 0) as complete
     from parted

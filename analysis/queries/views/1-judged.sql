@@ -1,6 +1,8 @@
 -- Every domain of a scan as it was judged, with what the questions mean by "adopter" and "right".
 --
--- adopter: somebody published a record, right or wrong.  The 2025 study counts its adopters so.
+-- adopter: somebody published a record, right or wrong.  The 2025 study counts its adopters so.  Said by
+-- the two outcomes that are none, because DuckDB reads the other columns of these few rows alone then;
+-- of a list of those that are it reads every row whole.
 --
 -- health, of an adopter, first match:
 --   misconfigured  a component is bad, as the 2025 study counts (the judged column)
@@ -11,9 +13,9 @@
 create view judged as
 select
     *,
-    record_outcome in ('valid', 'multiple', 'syntax') as adopter,
+    record_outcome not in ('absent', 'unmeasured') as adopter,
     case
-        when record_outcome not in ('valid', 'multiple', 'syntax') then null
+        when record_outcome in ('absent', 'unmeasured') then null
         when misconfigured then 'misconfigured'
         when mode <> 'none' and mx_failing > 0 then 'refusing'
         when policy_outcome = 'unmeasured' or mx_total is null then 'unmeasured'

@@ -3,46 +3,38 @@
 -- These read mx_lookups directly: only a transient failure is asked again, so at most one attempt
 -- for a domain carries hosts or says that the domain itself is the implicit MX.
 
+-- The answers for adopters alone, who are few: they are picked before the hosts are spread out.
+create view adopter_mx_lookups as
+select scan_id, domain, hosts, null_mx, implicit_mx
+from mx_lookups
+semi join adopters using (scan_id, domain);
+
 -- One row per domain and MX host.
-create view mx_hosts as
+create macro hosts_of(answers) as table
 select scan_id, domain, mx.host as host, mx.preference as preference
 from (
     select scan_id, domain, unnest(hosts) as mx
-    from mx_lookups
+    from query_table(answers)
     where not null_mx
 )
 where mx.host <> ''
 union all
 select scan_id, domain, domain as host, 0 as preference
-from mx_lookups
+from query_table(answers)
 where implicit_mx;
+create view mx_hosts as from hosts_of('mx_lookups');
+create view adopter_mx_hosts as from hosts_of('adopter_mx_lookups');
 
--- The same for adopters alone, who are few: they are picked before the hosts are spread out.
-create view adopter_mx_hosts as
-with answers as (
-    select scan_id, domain, hosts, null_mx, implicit_mx
-    from mx_lookups
-    semi join adopters using (scan_id, domain)
-),
-spread as (
-    select scan_id, domain, unnest(hosts) as mx
-    from answers
-    where not null_mx
-)
-select scan_id, domain, mx.host as host, mx.preference as preference
-from spread
-where mx.host <> ''
-union all
-select scan_id, domain, domain as host, 0 as preference
-from answers
-where implicit_mx;
-
--- One row per domain: the host that a sender tries first.  Hosts are stored by preference, then
--- by name, so among equals it is the first by name.
-create view first_mx as
-select scan_id, domain, case when implicit_mx then domain else hosts[1].host end as host
-from mx_lookups
+-- One row per domain: the host that a sender tries first, and whether it is the domain's own name or
+-- lies below it.  Hosts are stored by preference, then by name, so among equals it is the first by name.
+create macro first_host_of(answers) as table
+select
+    scan_id, domain, case when implicit_mx then domain else hosts[1].host end as host,
+    at_or_below(host, domain) as own
+from query_table(answers)
 where implicit_mx or (not null_mx and len(hosts) > 0);
+create view first_mx as from first_host_of('mx_lookups');
+create view adopter_first_mx as from first_host_of('adopter_mx_lookups');
 
 -- The suffixes of reference/mail_operators.csv by their last two labels, the longest first, so that
 -- one look-up finds all that may fit a host.
@@ -58,24 +50,33 @@ group by labels;
 -- under which somebody else would have registered it.  Both are null below the domain itself.
 create macro named_mx(first) as table
 select
-    scan_id, domain, host, entry.operator as known, entry.kind as kind,
-    if(entry is null and not at_or_below(host, domain), operator_name(host), null) as name
+    * exclude (own, entry), entry.operator as known, entry.kind as kind,
+    if(entry is null and not own, operator_name(host), null) as name
 from (
-    select f.*, longest_suffix(host, s.patterns) as entry
+    select f.*, longest_suffix(f.host, s.patterns) as entry
     from query_table(first) f
     left join mail_operator_suffixes s on s.labels = last_two_labels(f.host)
 );
 create view domain_mx_name as from named_mx('first_mx');
-create view adopter_first_mx as from first_mx semi join adopters using (scan_id, domain);
 create view adopter_mx_name as from named_mx('adopter_first_mx');
+
+-- How many domains have a first MX host that ends so.  Whole lists have their mail at hosts such as
+-- <customer>.mail.protection.outlook.com, and an operator is told from four labels at the most: it is
+-- looked up once for each ending and not once for each domain.  A host below the domain itself that
+-- no suffix knows is nobody's, and there are very many: it is left out here.
+create view first_mx_endings as
+select scan_id, last_four_labels(host) as host, own, count(*) as domains
+from first_mx
+where not own or if(own, last_two_labels(host), null) in (select labels from mail_operator_suffixes)
+group by all;
 
 -- How many domains of the list an operator or a name receives mail for, where they are several.
 create view mx_party_size as
-select scan_id, coalesce(known, name) as party, count(*) as size
-from domain_mx_name
+select scan_id, coalesce(known, name) as party, sum(domains)::bigint as size
+from named_mx('first_mx_endings')
 where party is not null
 group by all
-having count(*) > 1;
+having sum(domains) > 1;
 
 -- A name that no suffix knows stands for its operator when ten domains of the scan or more share
 -- it; below that, who serves many cannot be told from who serves a few.

@@ -29,7 +29,7 @@ group by all;
 --   none        it has no record
 --   broken      it has a record, and a finding that breaks it
 --   enforce, testing, off   the mode of its valid policy; off is mode none
-create view domain_states as
+create macro states_of(rows) as table
 select
     j.*,
     case
@@ -39,8 +39,9 @@ select
         when mode = 'none' then 'off'
         else coalesce(mode, 'unmeasured')
     end as state
-from judged j
+from query_table(rows) j
 left join broken_adopters b using (scan_id, domain);
+create view domain_states as from states_of('judged');
 
 -- Whether a scan looked at what a finding of this stage is about (reference/finding_places.csv):
 -- what was not reached is neither there nor repaired.  Fetching a policy goes through DNS, TCP, TLS

@@ -7,6 +7,9 @@
 create view ever_adopters as
 select distinct domain from adopters semi join scan_order using (scan_id);
 
+create view ever_judged as
+from judged semi join ever_adopters using (domain);
+
 -- One row per scan and domain with a history, whether it has a record in that scan or not.
 --   nth    which of the domain's own rows it is, from 1
 --   phase  its state (6-verdicts.sql), in which a domain without a record is "not yet" an adopter, or
@@ -20,7 +23,7 @@ select
         when bool_or(adopter) over history then 'removed'
         else 'not yet'
     end as phase
-from (from domain_states semi join ever_adopters using (domain)) s
+from states_of('ever_judged') s
 join scan_order o using (scan_id)
 window history as (partition by domain order by o.place rows unbounded preceding);
 
