@@ -204,6 +204,9 @@ def family(pid: int) -> set[int]:
     return found
 
 
+IPV6_LOOPBACK = "00000000000000000000000001000000"
+
+
 def listening(pids: Iterable[int]) -> Counter[str]:
     """The addresses at which these processes take connections, as the kernel writes them."""
     held = set()
@@ -222,7 +225,8 @@ def listening(pids: Iterable[int]) -> Counter[str]:
 def test_a_cluster_of_our_own_keeps_to_this_machine_and_leaves_no_trace_in_it() -> None:
     found = listening(family(os.getpid()))
     assert found
-    assert found.keys() <= {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1
+    # The lab of other tests, a child like the cluster, has many addresses of 127.0.0.0/8, and ::1.
+    assert [address for address in found if not address.endswith(("7F", IPV6_LOOPBACK))] == []
     assert not [name for name in os.environ if name.startswith("RAY_")]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
