@@ -16,7 +16,7 @@ Three things hold for every archive that opens:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
@@ -280,7 +280,9 @@ def open_archive(
 
 def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) -> None:
     """Macros, then every table of the archive as a view, then the views of ``queries/views``."""
-    connection.execute("set enable_progress_bar = false")  # it goes to stdout, where the data are
+    # It would go to stdout, where the data are.  In a notebook, whose widget it wants, it cannot be set.
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("set enable_progress_bar = false")
     queries = PACKAGE / "queries"
     connection.execute((queries / "macros.sql").read_text("utf-8"))
     connection.execute("create schema expected; use expected")

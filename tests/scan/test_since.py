@@ -245,7 +245,7 @@ async def test_the_sample_is_asked_although_nothing_has_changed(tmp_path: Path) 
 
 
 async def test_each_scan_draws_another_sample(tmp_path: Path) -> None:
-    sites = [good_site(f"site{n}") for n in range(30)]
+    sites = [good_site(f"site{n}") for n in range(12)]
     async with open_world(tmp_path, sites) as world:
         await run_scan(world, tmp_path, scan_id="first")
         half = replace(world.config, since=Since(sample=0.5))
@@ -258,7 +258,7 @@ async def test_each_scan_draws_another_sample(tmp_path: Path) -> None:
             assert len(seen) == sum(
                 row is None for t in carried(outcome).values() for row in t.values()
             )
-        assert all(0 < len(some) < 60 for some in drawn)
+        assert all(0 < len(some) < 24 for some in drawn)
         assert drawn[0] != drawn[1]
 
 
@@ -280,7 +280,7 @@ async def test_a_domain_that_is_new_on_the_list(tmp_path: Path) -> None:
         assert {"same/p", "same/m"} < set(seen)
 
 
-@pytest.mark.parametrize("entry", ["same.example", "127.0.0.0/8", "elsewhere.example"])
+@pytest.mark.parametrize("entry", ["same.example", "elsewhere.example"])
 async def test_who_has_opted_out_since_is_neither_visited_nor_carried_over(
     tmp_path: Path, entry: str
 ) -> None:
@@ -294,9 +294,7 @@ async def test_who_has_opted_out_since_is_neither_visited_nor_carried_over(
     assert all(row.carried_from is None for row in out)
     targets = {(type(row), row.host, row.address) for row in rows}
     assert len(targets) == len(rows)
-    if entry == "127.0.0.0/8":
-        assert (len(out), seen) == (len(rows), {})
-    elif entry == "same.example":
+    if entry == "same.example":
         assert "same/p" not in seen
         assert not any("same.example" in row.host for row in rows if row not in out)
     else:
@@ -307,7 +305,7 @@ async def test_shares_carry_over_once(tmp_path: Path) -> None:
     async with second_week(tmp_path) as (world, _):
         request = {"since": "first", "scan_id": "shared", "at": EPOCH + WEEK}
         whole = await run_scan(world, tmp_path, since="first", scan_id="whole", at=EPOCH + WEEK)
-        for _ in range(4):
+        for _ in range(3):
             for index in range(2):
                 with suppress(BaseExceptionGroup):  # work remains
                     await run_scan(world, tmp_path, share=Share(index, 2), **request)

@@ -33,7 +33,7 @@ ENVIRONMENT: Final = {
 """What a store is asked with."""
 
 BUCKET: Final = "census"
-_STARTING: Final = 60.0
+STARTING: Final = 60.0
 
 
 class Store:
@@ -80,7 +80,7 @@ def _running(command: list[str], answers: str, log: Path) -> Iterator[None]:
 
 def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Look until a server answers: there is nothing else that it would say."""
-    until = time.monotonic() + _STARTING
+    until = time.monotonic() + STARTING
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
         try:

@@ -11,9 +11,9 @@ with counted as (
         count(*) filter (record_outcome <> 'unmeasured') as of_n,
         count(*) filter (record_outcome = 'unmeasured') as left_out
     from subjects
-    -- Of the domains with a host for mail only those without a record have to be looked up.
-    anti join (from mx_lookups where implicit_mx) using (scan_id, domain)
-    where mx_total > 0
+    join (
+        select scan_id, domain from mx_lookups where not null_mx and len(hosts) > 0
+    ) using (scan_id, domain)
     group by all
 )
 select scan_id, stratum, n, of_n, unnest(wilson(n, of_n)), left_out
