@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -12,17 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.scan.conftest import expected, lab_process, undisturbed
-from tests.storage.servers import (
-    BUCKET,
-    ENVIRONMENT,
-    STARTING,
-    Store,
-    Weather,
-    moto,
-    seaweed,
-    weather,
-    weed,
-)
+from tests.storage.servers import BUCKET, ENVIRONMENT, Store, Weather, moto, seaweed, weather, weed
 
 __all__ = ["expected", "lab_process", "undisturbed"]
 
@@ -66,16 +54,7 @@ def _make_bucket(store: Store) -> None:
     files = fs.S3FileSystem(
         endpoint_override=endpoint, scheme="http", region="us-east-1", allow_bucket_creation=True
     )
-    until = time.monotonic() + STARTING
-    while True:
-        try:
-            files.create_dir(BUCKET)
-        except OSError:  # SeaweedFS may answer before all its parts do
-            if time.monotonic() > until:
-                raise
-            threading.Event().wait(0.1)
-        else:
-            return
+    files.create_dir(BUCKET)
 
 
 @pytest.fixture(params=["moto_store", "seaweed_store"], ids=["moto", "seaweed"])

@@ -33,7 +33,7 @@ ENVIRONMENT: Final = {
 """What a store is asked with."""
 
 BUCKET: Final = "census"
-STARTING: Final = 60.0
+_STARTING: Final = 60.0
 
 
 class Store:
@@ -80,7 +80,7 @@ def _running(command: list[str], answers: str, log: Path) -> Iterator[None]:
 
 def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Look until a server answers: there is nothing else that it would say."""
-    until = time.monotonic() + STARTING
+    until = time.monotonic() + _STARTING
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
         try:
@@ -117,6 +117,8 @@ def seaweed(program: str, folder: Path) -> Iterator[Store]:
         *(program, "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
         *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
         *("-s3", f"-s3.port={s3}", "-volume.max=20", "-master.volumeSizeLimitMB=64"),
+        # Catalogues at ports of their own, which another such server has.
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
     ]
     with _running(command, f"http://127.0.0.1:{s3}/", folder / "weed.log"):
         yield Store(s3)

@@ -9,7 +9,11 @@
 -- served together, and what a mail host shows by host and address.
 create view vantage_facts as
 with judged_here as (
-    select c.campaign, c.vantage, a.* from assessments a join campaigns c using (scan_id)
+    select
+        campaign, vantage, domain, record_outcome, record_id, tlsrpt_outcome, policy_outcome, mode,
+        dane_outcome, sender_outcome
+    from assessments
+    join campaigns using (scan_id)
 ),
 -- Nearly all of a list publishes nothing: what is left is small, and is compared in memory.
 publishing as materialized (
