@@ -108,7 +108,7 @@ _FACTS: Final[Sequence[_Fact]] = (
     ("Size of the list", ("list",), _list_size),
     ("SHA-256 of the list", ("list",), _list_hash),
     ("Scope", ("scope",), _words),
-    ("Hosts asked anew where due since", ("since",), _as_is),
+    ("Carries over from", ("since",), _as_is),
     ("Seed", ("seed",), _as_is),
     ("Resolvers", ("resolvers",), _words),
     ("Vantage", ("vantage",), _names),

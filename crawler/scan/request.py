@@ -187,9 +187,9 @@ def with_earlier(request: Request, archive: Archive) -> Request:
 
 def _latest(request: Request, archive: Archive) -> str | None:
     """The newest sealed scan of the kind; of a scan that is resumed what it has begun with."""
-    begun = {f.scan_id: f.read_state(BEGAN) for f in archive.scans() if not f.sealed}
-    if (facts := begun.get(request.scan_id or "")) is not None:
-        since: str | None = facts["asked"]["since"]
+    named = archive.find(request.scan_id) if request.scan_id else None
+    if named is not None and (began := named.read_state(BEGAN)) is not None:
+        since: str | None = began["asked"].get("since")
         return since
     sealed = (f.manifest() for f in archive.scans() if f.sealed)
     alike = [
