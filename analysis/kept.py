@@ -19,6 +19,9 @@ KEPT: Final = frozenset(
         "histories",
         "mx_party_size",
         "sender_caches",
+        "vantage_judgements",
+        "vantage_mx",
+        "vantage_publishers",
     }
 )
 """Views of ``queries/views`` that cost a pass over a large table and give little; ``sender_caches`` is one

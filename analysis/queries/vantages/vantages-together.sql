@@ -5,34 +5,63 @@
 --   address, of those that the vantage asked about
 -- section: RFC 8461 §3.1, §3.3, §4.2
 -- by: scan
-with outcomes as (
-    select campaign, vantage, 'MTA-STS record' as fact, domain as target, record_outcome as outcome
+with judged_here as not materialized (
     from assessments join campaigns using (scan_id)
-    union all
-    select campaign, vantage, 'policy', domain, policy_outcome
-    from assessments join campaigns using (scan_id)
-    where policy_outcome <> 'not-fetched'
-    union all
-    select campaign, vantage, 'MX host', host || ' at ' || address, outcome
+),
+hosts_here as (
     from mail_verdicts join campaigns using (scan_id)
 ),
 counted as (
-    select campaign, fact, vantage, outcome, count(*) as n
-    from outcomes
+    select campaign, 'MTA-STS record' as fact, vantage, record_outcome as outcome, count(*) as n
+    from judged_here
     group by all
     union all
-    select campaign, fact, 'together', furthest(fact)[best], count(*)
+    select campaign, 'policy', vantage, policy_outcome, count(*)
+    from judged_here
+    where policy_outcome <> 'not-fetched'
+    group by all
+    union all
+    select campaign, 'MX host', vantage, outcome, count(*)
+    from hosts_here
+    group by all
+),
+-- Each fact by itself, and by as few columns as tell its targets apart: the first has all domains.
+together as (
+    select campaign, 'MTA-STS record' as fact, best, count(*) as n
     from (
-        select campaign, fact, target, min(list_position(furthest(fact), outcome)) as best
-        from outcomes
+        select campaign, domain, min(how_far('MTA-STS record', record_outcome)) as best
+        from judged_here
         group by all
     )
     group by all
+    union all
+    select campaign, 'policy', best, count(*)
+    from (
+        select campaign, domain, min(how_far('policy', policy_outcome)) as best
+        from judged_here
+        where policy_outcome <> 'not-fetched'
+        group by all
+    )
+    group by all
+    union all
+    select campaign, 'MX host', best, count(*)
+    from (
+        select campaign, host, address, min(how_far('MX host', outcome)) as best
+        from hosts_here
+        group by all
+    )
+    group by all
+),
+outcomes as (
+    from counted
+    union all
+    select campaign, fact, 'together', furthest(fact)[best], n
+    from together
 )
 select
     campaign as scan_id, fact, vantage, outcome, n, of_n, unnest(wilson(n, of_n)), 0 as left_out
 from (
-    select *, sum(n) over (partition by campaign, fact, vantage)::bigint as of_n from counted
+    select *, sum(n) over (partition by campaign, fact, vantage)::bigint as of_n from outcomes
 )
 order by campaign, fact_place(fact), vantage = 'together', vantage,
-    list_position(furthest(fact), outcome)
+    how_far(fact, outcome)

@@ -1,44 +1,58 @@
 -- What the vantages of a campaign saw of the same targets.
 
+-- The domains of a campaign of which some vantage saw a record, a TLSRPT record or a TLSA record: nearly
+-- all of a list publishes nothing.  What is left is small, and is compared in memory.
+create view vantage_publishers as
+select distinct campaign, domain
+from assessments
+join campaigns using (scan_id)
+where record_outcome not in ('absent', 'unmeasured')
+    or tlsrpt_outcome not in ('absent', 'unmeasured')
+    or dane_outcome not in ('none', 'unmeasured');
+
+-- What each vantage judged of them.
+create view vantage_judgements as
+select
+    campaign, vantage, domain, record_outcome, record_id, tlsrpt_outcome, policy_outcome, mode,
+    dane_outcome, sender_outcome
+from assessments
+join campaigns using (scan_id)
+semi join vantage_publishers using (campaign, domain);
+
+-- The names that each vantage was given for their mail.  Rows without any are left out before the join,
+-- and the names are put in order after it: as many rows as there are domains are read here.
+create view vantage_mx as
+select
+    campaign, vantage, domain,
+    case
+        when implicit_mx then domain
+        when len(hosts) = 1 then hosts[1].host
+        else array_to_string(list_sort([mx.host for mx in hosts]), ' ')
+    end as hosts
+from (select scan_id, domain, hosts, implicit_mx from mx_lookups where implicit_mx or len(hosts) > 0)
+join campaigns using (scan_id)
+semi join vantage_publishers using (campaign, domain);
+
 -- One row per campaign, vantage, fact and target for which that vantage has something to say: what
--- it could not measure is not here.
--- Only domains of which some vantage saw a record, a TLSRPT record or a TLSA record are here.
+-- it could not measure is not here, nor is a domain that publishes nothing anywhere.
 --   value  what is compared
 --   word   the value where it is one of few; null for an id, a hash or a list of names
 -- A host's addresses may be others from elsewhere: policy texts are compared by domain, all that were
 -- served together, and what a mail host shows by host and address.
 create view vantage_facts as
-with judged_here as (
-    select
-        campaign, vantage, domain, record_outcome, record_id, tlsrpt_outcome, policy_outcome, mode,
-        dane_outcome, sender_outcome
-    from assessments
-    join campaigns using (scan_id)
-),
--- Nearly all of a list publishes nothing: what is left is small, and is compared in memory.
-publishing as materialized (
-    select distinct campaign, domain
-    from judged_here
-    where record_outcome not in ('absent', 'unmeasured')
-        or tlsrpt_outcome not in ('absent', 'unmeasured')
-        or dane_outcome not in ('none', 'unmeasured')
-),
-here as materialized (
-    from judged_here semi join publishing using (campaign, domain)
-)
 select campaign, vantage, 'MTA-STS record' as fact, domain as target, record_outcome as value,
     record_outcome as word
-from here where record_outcome <> 'unmeasured'
+from vantage_judgements where record_outcome <> 'unmeasured'
 union all
 select campaign, vantage, 'record id', domain, record_id, null
-from here where record_id is not null
+from vantage_judgements where record_id is not null
 union all
 select campaign, vantage, 'TLSRPT record', domain, tlsrpt_outcome, tlsrpt_outcome
-from here where tlsrpt_outcome <> 'unmeasured'
+from vantage_judgements where tlsrpt_outcome <> 'unmeasured'
 union all
 select campaign, vantage, 'policy', domain, coalesce(mode, policy_outcome),
     coalesce(mode, policy_outcome)
-from here where policy_outcome not in ('unmeasured', 'not-fetched')
+from vantage_judgements where policy_outcome not in ('unmeasured', 'not-fetched')
 union all
 select c.campaign, c.vantage, 'policy text', domain,
     array_to_string(list_sort(list_distinct(list(body_sha256))), ' '), null
@@ -46,16 +60,7 @@ from latest_policy_fetches join campaigns c using (scan_id)
 where http_status = 200 and body_sha256 is not null
 group by c.campaign, c.vantage, domain
 union all
-select campaign, vantage, 'MX records', domain, value, null
-from (
-    select c.campaign, c.vantage, domain, case
-        when implicit_mx then domain
-        when len(hosts) > 0 then array_to_string(list_sort([mx.host for mx in hosts]), ' ')
-        end as value
-    from mx_lookups
-    join campaigns c using (scan_id)
-    semi join publishing p on p.campaign = c.campaign and p.domain = mx_lookups.domain
-) where value is not null
+select campaign, vantage, 'MX records', domain, hosts, null from vantage_mx
 union all
 select campaign, vantage, 'addresses of a host', host, value, null
 from (
@@ -72,10 +77,10 @@ select c.campaign, c.vantage, 'MX certificate', host || ' at ' || address, chain
 from latest_starttls_sessions join campaigns c using (scan_id) where len(chain) > 0
 union all
 select campaign, vantage, 'DANE', domain, dane_outcome, dane_outcome
-from here where dane_outcome <> 'unmeasured'
+from vantage_judgements where dane_outcome <> 'unmeasured'
 union all
 select campaign, vantage, 'what a sender does', domain, sender_outcome, sender_outcome
-from here where sender_outcome <> 'unmeasured';
+from vantage_judgements where sender_outcome <> 'unmeasured';
 
 -- The facts in the order in which tables show them.
 create macro fact_place(fact) as list_position(
@@ -126,3 +131,4 @@ create macro furthest(fact) as case fact
     else ['pass', 'certificate', 'tls-old', 'handshake-failed', 'starttls-refused', 'no-starttls',
         'unmeasured']
 end;
+create macro how_far(fact, outcome) as list_position(furthest(fact), outcome);
