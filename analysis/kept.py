@@ -17,7 +17,7 @@ KEPT: Final = frozenset(
         "adopters",
         "aliases",
         "histories",
-        "mx_party_size",
+        "mx_party_endings",
         "sender_caches",
         "vantage_judgements",
         "vantage_mx",

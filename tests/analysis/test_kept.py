@@ -63,6 +63,8 @@ def test_only_what_a_question_leads_to_is_made(planted: Path) -> None:
             "sender_caches",
         }
         find("split-responsibility").ask(archive)
+        assert tables(archive) == {name for name in KEPT if not name.startswith("vantage_")}
+        find("vantage-agreement").ask(archive)
         assert tables(archive) == KEPT
 
 

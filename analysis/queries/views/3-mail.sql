@@ -50,14 +50,13 @@ group by labels;
 -- under which somebody else would have registered it.  Both are null below the domain itself.
 create macro named_mx(first) as table
 select
-    * exclude (own, entry), entry.operator as known, entry.kind as kind,
+    * exclude entry, entry.operator as known, entry.kind as kind,
     if(entry is null and not own, operator_name(host), null) as name
 from (
     select f.*, longest_suffix(f.host, s.patterns) as entry
     from query_table(first) f
     left join mail_operator_suffixes s on s.labels = last_two_labels(f.host)
 );
-create view domain_mx_name as from named_mx('first_mx');
 create view adopter_mx_name as from named_mx('adopter_first_mx');
 
 -- How many domains have a first MX host that ends so.  Whole lists have their mail at hosts such as
@@ -70,24 +69,31 @@ from first_mx
 where not own or if(own, last_two_labels(host), null) in (select labels from mail_operator_suffixes)
 group by all;
 
--- How many domains of the list an operator or a name receives mail for, where they are several.
-create view mx_party_size as
-select scan_id, coalesce(known, name) as party, sum(domains)::bigint as size
-from named_mx('first_mx_endings')
+-- Whose an ending is, and how many domains of the list this operator or name receives mail for.  A name
+-- of a single domain is left out: these, too, are very many.
+create view mx_party_endings as
+select
+    scan_id, host, own, party, is_known,
+    sum(domains) over (partition by scan_id, party)::bigint as size
+from (
+    select *, coalesce(known, name) as party, known is not null as is_known
+    from named_mx('first_mx_endings')
+)
 where party is not null
-group by all
-having sum(domains) > 1;
+qualify is_known or size > 1;
+
+-- How many domains an operator or a name receives mail for, where they are several.
+create view mx_party_size as
+select distinct scan_id, party, size from mx_party_endings where size > 1;
 
 -- A name that no suffix knows stands for its operator when ten domains of the scan or more share
 -- it; below that, who serves many cannot be told from who serves a few.
-create macro mx_operator_of(named) as table
+create macro mx_operator_of(first) as table
 select
-    n.scan_id, n.domain, n.host,
-    coalesce(
-        n.known, s.party,
-        if(n.name is null, '(below the domain itself)', '(another operator)')
-    ) as operator
-from query_table(named) n
-left join (from mx_party_size where size >= 10) s on s.scan_id = n.scan_id and s.party = n.name;
-create view domain_mx_operator as from mx_operator_of('domain_mx_name');
-create view adopter_mx_operator as from mx_operator_of('adopter_mx_name');
+    f.scan_id, f.domain, f.host,
+    coalesce(e.party, if(f.own, '(below the domain itself)', '(another operator)')) as operator
+from query_table(first) f
+left join (from mx_party_endings where is_known or size >= 10) e
+    on e.scan_id = f.scan_id and e.host = last_four_labels(f.host) and e.own = f.own;
+create view domain_mx_operator as from mx_operator_of('first_mx');
+create view adopter_mx_operator as from mx_operator_of('adopter_first_mx');

@@ -15,12 +15,19 @@ from judged j
 left join (select scan_id, domain, rank from domains where rank is not null) r
     using (scan_id, domain);
 
+-- Adopters are joined with the MX hosts of adopters: a question about these alone looks at no others.
+create macro mx_operator_stratum(operator, mx_total) as
+    coalesce(operator, if(mx_total = 0, '(no mail)', '(no MX known)'));
 create view subjects_by_mx_operator as
-select
-    j.*,
-    coalesce(m.operator, case when j.mx_total = 0 then '(no mail)' else '(no MX known)' end) as stratum
+select j.*, mx_operator_stratum(m.operator, j.mx_total) as stratum
 from judged j
-left join domain_mx_operator m using (scan_id, domain);
+left join adopter_mx_operator m using (scan_id, domain)
+where j.adopter
+union all
+select j.*, mx_operator_stratum(m.operator, j.mx_total)
+from judged j
+left join domain_mx_operator m using (scan_id, domain)
+where not j.adopter;
 
 create view subjects_by_policy_host as
 select j.*, coalesce(p.provider, '(no record)') as stratum
