@@ -12,9 +12,8 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 import trio
@@ -22,101 +21,24 @@ from rich.console import Console
 
 from crawler import __version__, config, lab
 from crawler.config import Config, ConfigError
+from crawler.failures import INTERRUPTED, attempt, fail, run
 from crawler.politeness.opt_out import OptOut, OptOutError
 from crawler.protocol import names
 from crawler.scan import check as check_
 from crawler.scan import doctor as doctor_
 from crawler.scan import rejudge
 from crawler.scan.context import utc_now
-from crawler.scan.crew import WorkerError
 from crawler.scan.machine import Health
-from crawler.scan.progress import Progress, standard_error, visible
-from crawler.scan.request import Executor, Request, RequestError
-from crawler.scan.run import Outcome, WorkRemainsError, scan, seal_scan
-from crawler.scan.stopping import Interrupted
-from crawler.snapshot import duck, purge
+from crawler.scan.progress import Progress
+from crawler.scan.request import Executor, Request
+from crawler.scan.run import Outcome, scan, seal_scan
+from crawler.snapshot import purge
 from crawler.snapshot.address import is_remote
 from crawler.snapshot.archives import open_archive
-from crawler.snapshot.damage import DamagedError
-from crawler.snapshot.lists import ListError
-from crawler.snapshot.parts import PartError
 from crawler.snapshot.patience import StorageError
-from crawler.snapshot.remote import LostError
-from crawler.snapshot.rows import SchemaError
 from crawler.snapshot.share import Share
 from crawler.snapshot.store import LockedError, StoreError
 from crawler.vocabulary import Scope
-
-T = TypeVar("T")
-
-FORESEEN: Mapping[type[Exception], int] = {
-    ConfigError: 2,
-    OptOutError: 2,
-    RequestError: 2,
-    WorkRemainsError: 3,
-    WorkerError: 1,
-    StorageError: 3,
-    LostError: 3,
-    DamagedError: 1,
-    StoreError: 2,
-    ListError: 2,
-    doctor_.IdentityError: 2,
-    doctor_.CannotStartError: 1,
-    PartError: 1,
-    SchemaError: 1,
-    OSError: 1,
-}
-"""What may go wrong without a fault of the program, and the exit code; the first match counts."""
-
-
-INTERRUPTED = 130
-
-
-def _fail(sentence: object, code: int) -> NoReturn:
-    click.echo(f"sts-crawl: {visible(str(sentence))}", file=standard_error())
-    raise SystemExit(code)
-
-
-def _run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run an asynchronous command, see ``_attempt``."""
-    return _attempt(lambda: trio.run(work))
-
-
-def _attempt(work: Callable[[], T]) -> T:
-    """Do *work*; every foreseen failure is one sentence and an exit code."""
-    try:
-        return work()
-    except (Exception, BaseExceptionGroup) as error:
-        # What fills a disk fails in every shard at once: one of them says it all.
-        ends = [(_sentence(e), _code(e)) for e in _leaves(error)]
-        if any(code is None for _, code in ends):
-            raise
-        sentence, code = ends[0]
-        assert code is not None
-        _fail(sentence, code)
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors of a group, however deep, or the one error."""
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _leaves(member)
-    else:
-        yield error
-
-
-def _code(error: BaseException) -> int | None:
-    if isinstance(error, Interrupted):
-        return INTERRUPTED
-    if duck.trouble(error) is not None:
-        return 1
-    return next((code for kind, code in FORESEEN.items() if isinstance(error, kind)), None)
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, Interrupted):
-        return f"{error}; the same command goes on from here"
-    return duck.trouble(error) or str(error)
 
 
 def _load(path: Path | None) -> Config:
@@ -132,9 +54,9 @@ def _load(path: Path | None) -> Config:
             source=str(path),
         )
     except ConfigError as error:
-        _fail(error, 2)
+        fail(error, 2)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        _fail(f"--config {path}: {error}", 2)
+        fail(f"--config {path}: {error}", 2)
 
 
 class _Archive(click.ParamType[Path | str]):
@@ -163,7 +85,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail("stopped by SIGINT", INTERRUPTED)
+            fail("stopped by SIGINT", INTERRUPTED)
 
 
 @click.group(
@@ -304,7 +226,7 @@ def scan_command(
         since=since,
     )
     progress = Progress()
-    _announce(_run(lambda: scan(request, progress)), progress)
+    _announce(run(lambda: scan(request, progress)), progress)
 
 
 def _announce(outcome: Outcome, progress: Progress) -> None:
@@ -331,7 +253,7 @@ def seal_command(archive: Path | str, scan_id: str) -> None:
     Exit code 3: shards are missing, and are named.
     """
     progress = Progress()
-    _announce(_run(lambda: seal_scan(archive, scan_id, progress)), progress)
+    _announce(run(lambda: seal_scan(archive, scan_id, progress)), progress)
 
 
 # --- check ---------------------------------------------------------------------------------
@@ -351,14 +273,14 @@ def check_command(domains: tuple[str, ...], as_json: bool, config_path: Path | N
     try:
         wanted = list(dict.fromkeys(names.normalise(domain) for domain in domains))
     except names.InvalidName as error:
-        _fail(f"{error}; give a domain name such as example.com", 2)
+        fail(f"{error}; give a domain name such as example.com", 2)
 
     async def measure() -> list[check_.Report]:
         doctor_.require_identity(settings)
         doctor_.require_resolver(await doctor_.check_resolvers(settings))
         return await check_.check(wanted, settings)
 
-    reports = _run(measure)
+    reports = run(measure)
     console = Console(highlight=False)
     for report in reports:
         if as_json:
@@ -378,7 +300,7 @@ def check_command(domains: tuple[str, ...], as_json: bool, config_path: Path | N
 @click.option("--scan-id", required=True, help="The sealed scan to judge.")
 def assess_command(archive: Path | str, scan_id: str) -> None:
     """Judge a sealed scan again, with the rules of this version; contacts nobody."""
-    folder, done = _attempt(lambda: rejudge.rejudge(archive, scan_id))
+    folder, done = attempt(lambda: rejudge.rejudge(archive, scan_id))
     click.echo(f"judged {done.tables['assessments'].rows:,} domains again", err=True)
     click.echo(folder.location)
 
@@ -398,11 +320,11 @@ def purge_command(archive: Path | str, opt_out: Path) -> None:
     Prints the folder of each scan that has changed.  Exit code: 1 when a scan cannot be purged, 3
     when one is being worked on and has to be purged once that has ended.
     """
-    entries = _attempt(lambda: OptOut(opt_out).current)
-    opened = _attempt(lambda: open_archive(archive, say=Progress().say))
+    entries = attempt(lambda: OptOut(opt_out).current)
+    opened = attempt(lambda: open_archive(archive, say=Progress().say))
     scans = purge.purge_archive(opened, entries, utc_now())
     worst = 0
-    while (done := _attempt(lambda: next(scans, None))) is not None:
+    while (done := attempt(lambda: next(scans, None))) is not None:
         folder, purged = done
         click.echo(f"scan {folder.scan_id}: {purged}", err=True)
         if isinstance(purged, (LockedError, StorageError)):
@@ -421,7 +343,7 @@ def doctor_command(config_path: Path | None) -> None:
     settings = _load(config_path)
     opt_out = _opt_out(settings)
     console = Console(highlight=False)
-    checks = _run(lambda: doctor_.examine(settings, opt_out))
+    checks = run(lambda: doctor_.examine(settings, opt_out))
     for check in checks:
         mark = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]FAIL[/]"}
         console.print(mark[check.health], end=" ")
@@ -433,7 +355,7 @@ def _opt_out(settings: Config) -> OptOut:
     try:
         return OptOut(settings.politeness.opt_out)
     except (OptOutError, OSError) as error:
-        _fail(error, 2)
+        fail(error, 2)
 
 
 # --- the lab -------------------------------------------------------------------------------
@@ -468,7 +390,7 @@ def lab_command(folder: Path, domains: int, seed: int, epoch: int, export: bool)
             await trio.sleep_forever()
 
     try:
-        _run(serve)
+        run(serve)
     except KeyboardInterrupt:
         click.echo("lab stopped", err=True)
 
@@ -495,7 +417,7 @@ def demo_command(folder: Path, domains: int) -> None:
         parts = sorted((outcome.folder.path / "assessments").glob("part-*.parquet"))
         return outcome, lab.compare(world.truth_path, parts)
 
-    outcome, agreement = _run(demo)
+    outcome, agreement = run(demo)
     _announce(outcome, progress)
     for line in agreement.lines():
         progress.say(line)
