@@ -109,7 +109,7 @@ class Due(StrEnum):
     EXPIRED = "expired"
     """A certificate that it presented has expired since."""
     OLD = "old"
-    """What is known was observed too long ago."""
+    """What is known was observed too long ago, or at a time that is still to come."""
     SAMPLE = "sample"
     """Nothing of that: it was drawn, so that what is carried over can be judged by the drawn."""
 

@@ -6,6 +6,7 @@ whoever has the folder can close it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from crawler.scan.planning import planning
 from crawler.scan.request import BEGAN
 from crawler.snapshot import lists, purge
 from crawler.snapshot.carry import Since
+from crawler.snapshot.damage import DamagedError
 from crawler.snapshot.folder import FolderWork
 from crawler.snapshot.manifest import Facts, Manifest
 from crawler.snapshot.plan import Planning
@@ -77,8 +79,14 @@ class Begun:
 
     @property
     def roots(self) -> bytes:
-        """The trust anchors, PEM."""
-        return (self.folder.path / TRUST_ROOTS).read_bytes()
+        """The trust anchors, PEM.  Raises ``DamagedError`` when they are not those that it began with."""
+        path = self.folder.path / TRUST_ROOTS
+        pem = path.read_bytes()
+        if hashlib.sha256(pem).hexdigest() != self.facts["trust_store"]["sha256"]:
+            raise DamagedError(
+                f"{path} is not as it was written; restore it from a copy, or scan anew"
+            )
+        return pem
 
     def planning(self) -> Planning:
         """What decides which targets there are."""
@@ -123,7 +131,8 @@ async def close(begun: Begun, now: Clock) -> Manifest:
         suffixes.registrable,
         trio.from_thread.check_cancelled,
     )
-    return await trio.to_thread.run_sync(seal, folder, _facts(begun, suffixes, now()))
+    ended_at = now()
+    return await trio.to_thread.run_sync(lambda: seal(folder, _facts(begun, suffixes, ended_at)))
 
 
 def _facts(begun: Begun, suffixes: Suffixes, ended_at: datetime) -> Facts:

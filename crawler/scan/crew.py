@@ -433,6 +433,7 @@ async def open_crew(
                     with trio.CancelScope(shield=True):
                         await crew.end()
         finally:
-            crew.health.keep()
-            crew.canaries.keep(frame.work)
+            with trio.CancelScope(shield=True):  # a store may be slow, and a signal is to be heard
+                await trio.to_thread.run_sync(crew.health.keep)
+                await trio.to_thread.run_sync(crew.canaries.keep, frame.work)
         nursery.cancel_scope.cancel()

@@ -36,7 +36,7 @@ def rejudge(archive: Path | str, scan_id: str) -> tuple[ScanFolder, Manifest]:
         raise RequestError(f"scan {scan_id} is not sealed; finish it with the scan command first")
     with folder.lock():
         _require_whole(folder)
-        facts = manifest.read(folder.path).facts
+        facts = folder.manifest().facts
         plan = planning(
             config.from_stated(facts["configuration"], f"manifest of scan {scan_id}"),
             seed=facts["seed"],

@@ -195,9 +195,9 @@ def _latest(request: Request, archive: Archive) -> str | None:
     alike = [
         m.facts
         for m in sealed
-        if m.facts["vantage"]["name"] == request.config.vantage.name
+        if manifest.readable(m.schema_version)
+        and m.facts["vantage"]["name"] == request.config.vantage.name
         and tuple(m.facts["list"]["names"]) == lists.names_of(request.sources)
-        and manifest.readable(m.schema_version)
     ]
     newest = max(alike, key=lambda facts: str(facts["started_at"]), default=None)
     return None if newest is None else str(newest["scan_id"])

@@ -125,14 +125,17 @@ async def seal_scan(
     if folder.sealed:
         return await trio.to_thread.run_sync(_already_sealed, folder)
     async with stoppable(progress), _holding(folder):
+        if (sealed := _sealed_meanwhile(folder)) is not None:
+            return sealed
         await trio.to_thread.run_sync(_undo_damage, folder, progress)
         if folder.read_state(lists.STATE) is None:
             raise RequestError(f"scan {scan_id} has not read its list; run its shards first")
         begun = Begun.read(folder)
         work = FolderWork(folder, seed=begun.seed)
-        frame = _frame(begun, work, _opt_out(begun), progress)
+        frame = await trio.to_thread.run_sync(_frame, begun, work, _opt_out(begun), progress)
         if folder.read_state(PASSES) is None:
-            _require_none(folder, await run_passes(frame, _Nobody()))
+            awaited = await run_passes(frame, _Nobody())
+            await trio.to_thread.run_sync(_require_none, folder, awaited)
         return await _close(begun, progress, now)
 
 
@@ -168,6 +171,13 @@ async def _close(begun: Begun, progress: Progress, now: Clock) -> Outcome:
     return Outcome(folder=begun.folder, manifest=await closing.close(begun, now))
 
 
+def _sealed_meanwhile(folder: ScanFolder) -> Outcome | None:
+    """What there is to say of a scan that is held and that others have sealed since it was found."""
+    if not folder.sealed:
+        return None
+    return Outcome(folder=folder, manifest=folder.manifest(), already_sealed=True)
+
+
 def _already_sealed(folder: ScanFolder) -> Outcome:
     folder.tidy()
     return Outcome(folder=folder, manifest=folder.manifest(), already_sealed=True)
@@ -193,14 +203,16 @@ async def _scan(request: Request, progress: Progress, now: Clock) -> Outcome:
     else:
         progress.say(f"resuming scan {folder.scan_id}")
     async with _holding(folder, request.share) as held:
-        for sentence in folder.warnings():
+        if (sealed := _sealed_meanwhile(folder)) is not None:
+            return sealed
+        for sentence in await trio.to_thread.run_sync(folder.warnings):
             progress.say(sentence)
         await trio.to_thread.run_sync(_prepare, request, folder, roots, checks, progress, now())
         begun = Begun.read(folder)
         if folder.read_state(PASSES) is None:
             awaited = await _observe(request, begun, held, opt_out, progress, now)
             if request.share is None or awaited:
-                _require_none(folder, awaited)
+                await trio.to_thread.run_sync(_require_none, folder, awaited)
         if request.share is not None:
             return Outcome(folder=folder, manifest=None)
         return await _close(begun, progress, now)
@@ -287,8 +299,8 @@ async def _observe(
     """Run the passes; the units that have to be finished by others."""
     work = _work(request, begun)
     resumed = bool(begun.folder.read_states(PROBING))
-    work.remember(PROBING, True)
-    frame = _frame(begun, work, opt_out, progress)
+    await trio.to_thread.run_sync(work.remember, PROBING, True)
+    frame = await trio.to_thread.run_sync(_frame, begun, work, opt_out, progress)
     with progress:
         async with _open_executor(request, begun, frame, held, opt_out, resumed, now) as executor:
             awaited = await run_passes(frame, executor)
@@ -381,8 +393,9 @@ def _undo_damage(folder: ScanFolder, progress: Progress) -> None:
     if damages:
         for damaged in damages:
             progress.say(f"{damaged}; asking for them again")
-        damage.undo(folder, damages)
+        # First: what is undone is not found again, and whoever goes on has to know that it is.
         folder.write_state(PASSES, None)
+        damage.undo(folder, damages)
 
 
 def _read_list(request: Request, folder: ScanFolder, progress: Progress) -> None:

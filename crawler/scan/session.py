@@ -132,6 +132,7 @@ async def open_context(
                 yield context
                 nursery.cancel_scope.cancel()
         finally:
-            health.keep()
-            if watch:
-                canaries.keep(work)
+            with trio.CancelScope(shield=True):  # a store may be slow, and a signal is to be heard
+                await trio.to_thread.run_sync(health.keep)
+                if watch:
+                    await trio.to_thread.run_sync(canaries.keep, work)

@@ -21,6 +21,7 @@ import trio
 from crawler.protocol import certificate
 from crawler.records import Certificate
 from crawler.snapshot.parts import Rows
+from crawler.snapshot.patience import StorageError
 from crawler.snapshot.rows import to_table
 from crawler.snapshot.work import Work
 
@@ -85,8 +86,23 @@ class Sink:
         self._rows, self._tables = defaultdict(list), defaultdict(list)
         self._pending, self._full = 0.0, trio.Event()
         if any(rows.values()) or tables:
-            with trio.CancelScope(shield=True):  # rows taken out of the buffer must reach the disk
-                await trio.to_thread.run_sync(self._write, rows, tables)
+            try:
+                with trio.CancelScope(shield=True):  # rows taken out must reach the disk
+                    await trio.to_thread.run_sync(self._write, rows, tables)
+            except StorageError:
+                raise  # they have reached it
+            except Exception:
+                self._take_back(rows, tables)
+                raise
+
+    def _take_back(
+        self, rows: dict[type[Any], list[Any]], tables: dict[type[Any], list[pa.Table]]
+    ) -> None:
+        """Have what could not be written in front of what came since, which refers to its certificates."""
+        for cls, some in rows.items():
+            self._rows[cls] = some + self._rows[cls]
+        for cls, made in tables.items():
+            self._tables[cls] = made + self._tables[cls]
 
     def _write(
         self, rows: dict[type[Any], list[Any]], tables: dict[type[Any], list[pa.Table]]

@@ -29,7 +29,7 @@ from crawler.records import (
 from crawler.snapshot.rows import from_table
 from crawler.snapshot.store import ScanFolder, StoreError
 from crawler.snapshot.views import EARLIER, open_earlier
-from crawler.vocabulary import Due, MailOutcome, PolicyOutcome
+from crawler.vocabulary import Due, IoStatus, MailOutcome, PolicyOutcome
 
 Connection = duckdb.DuckDBPyConnection
 Relation = duckdb.DuckDBPyRelation
@@ -139,7 +139,10 @@ def left(connection: Connection, what: Conversation, targets: Relation, since: S
 def rows(
     connection: Connection, what: Conversation, targets: Relation, since: Since
 ) -> Iterator[Mapping[type[Any], Sequence[Any]]]:
-    """What of the targets is carried over, in batches: rows with their certificates."""
+    """What of the targets is carried over, in batches: rows with their certificates.
+
+    Not what has a row: the opt-out list, or what is right, may have been another when it was made.
+    """
     _find_reasons(connection, what, targets, since)
     _find_left_alone(connection, what, since.left_alone)
     connection.execute(
@@ -148,6 +151,7 @@ def rows(
         FROM earlier_{what.row.table}
         SEMI JOIN (FROM reasons WHERE reason IS NULL) USING ({what.keys})
         ANTI JOIN left_alone USING ({what.keys})
+        ANTI JOIN {what.row.table} USING ({what.keys})
         ORDER BY {what.keys}"""
     )
     (count,) = connection.sql("SELECT count(*) FROM carried").fetchall()[0]
@@ -185,10 +189,12 @@ def _find_reasons(
     targets.query("targets", "CREATE TEMP TABLE asked AS FROM targets")
     connection.execute(what.views)
     keys, text = what.keys, " || ' ' || ".join(what.row.primary_key)
+    # What a purge has emptied keeps the judgement that was made of it.
     connection.execute(
         f"""
         CREATE TEMP TABLE known AS
-        SELECT {keys}, started_at, chain, outcome = $right AS was_right
+        SELECT {keys}, started_at, chain,
+            outcome = $right AND status <> '{IoStatus.OPTED_OUT}' AS was_right
         FROM (FROM earlier_{what.row.table} SEMI JOIN asked USING ({keys})
               WHERE vantage = $vantage)
         JOIN (SELECT {keys}, outcome FROM earlier_{what.verdict.table}) USING ({keys})""",
@@ -210,12 +216,13 @@ def _find_reasons(
             WHEN NOT was_right THEN '{Due.WRONG}'
             WHEN NOT ({what.unchanged}) THEN '{Due.CHANGED}'
             WHEN has_expired THEN '{Due.EXPIRED}'
-            WHEN started_at < $oldest THEN '{Due.OLD}'
+            WHEN started_at NOT BETWEEN $oldest AND $at THEN '{Due.OLD}'
             WHEN md5_number_lower($scan_id || ' ' || {text})
                 < CAST($sample * 18446744073709551616::DOUBLE AS UHUGEINT) THEN '{Due.SAMPLE}'
             END AS reason
         FROM asked LEFT JOIN known USING ({keys}) LEFT JOIN expired USING ({keys})""",
         {
+            "at": since.at,  # a later time is of a clock that was wrong, and would never be old
             "oldest": since.at - timedelta(seconds=since.max_age),
             "scan_id": since.scan_id,
             "sample": since.sample,

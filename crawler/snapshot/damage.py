@@ -76,4 +76,6 @@ def undo(folder: ScanFolder, damages: Iterable[Damage]) -> None:
     units = {damage.pass_unit for damage in damages}
     if any(unit.startswith(lists.UNITS) for unit in units):
         lists.forget(folder)
-    folder.drop(lambda unit: unit.startswith("judge-") or unit.partition("-c")[0] in units)
+    # Nobody knows of the damage any more once its unit is undone, so what was judged goes before.
+    folder.drop(lambda unit: unit.startswith("judge-"))
+    folder.drop(lambda unit: unit.partition("-c")[0] in units)

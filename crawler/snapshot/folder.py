@@ -29,6 +29,7 @@ from crawler.records import (
 )
 from crawler.snapshot import duck, files, parts
 from crawler.snapshot.parts import Rows
+from crawler.snapshot.patience import StorageError
 from crawler.snapshot.plan import Connection, Relation, names, visit
 from crawler.snapshot.seal import Replacement
 from crawler.snapshot.sharding import shard_count
@@ -196,7 +197,12 @@ class FolderWork:
         """Write rows as one more part of a unit: all of them or none."""
         if unit not in self._next_part:
             self._next_part[unit] = len(self._parts_of(unit))
-        self.folder.commit(f"{unit}-c{self._next_part[unit]:03d}", rows)
+        part = f"{unit}-c{self._next_part[unit]:03d}"
+        try:
+            self.folder.commit(part, rows)
+        except StorageError:  # it is on this machine's disk, or was not even that
+            self._next_part[unit] += self.folder.done(part)
+            raise
         self._next_part[unit] += 1
 
     def finish(self, unit: str) -> None:
@@ -214,10 +220,12 @@ class FolderWork:
     def once(
         self, unit: str, make: Callable[[Connection], Iterable[Mapping[type[Any], Rows]]]
     ) -> None:
-        """Write what *make* yields as the parts of a unit, once."""
+        """Write what *make* yields as the parts of a unit, once, behind what others have of it."""
+        self.folder.catch_up(unit)
         if self.finished(unit):
             return
-        self.discard(unit)
+        if self.folder.store is None:  # else others may be at it
+            self.discard(unit)
         with self.connect() as connection:
             for rows in make(connection):
                 self.commit(unit, rows)

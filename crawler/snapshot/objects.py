@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from crawler.snapshot import files
 from crawler.snapshot.address import SCHEME, Address
-from crawler.snapshot.patience import PATIENCE, Patience
+from crawler.snapshot.patience import PATIENCE, Patience, status
 from crawler.snapshot.store import StoreError
 
 T = TypeVar("T")
@@ -231,7 +231,7 @@ class Objects:
         try:
             return self._create(probe, b"first") and not self._create(probe, b"second")
         except Exception as error:
-            if "501" not in str(error):
+            if status(error) != 501:
                 raise
             return False  # the store says that it does not know such a thing
         finally:

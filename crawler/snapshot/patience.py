@@ -103,12 +103,17 @@ def _kind(error: Exception) -> str | None:
     """Whether the store was ``silent`` or has ``refused``; None for what is not of the store."""
     if not ((isinstance(error, OSError) and error.errno is None) or _is_of_client(error)):
         return None
-    said = str(error)
-    if stated := _STATUS.search(said):
-        silent = int(stated[1]) >= 500 or int(stated[1]) in _TRANSIENT
+    if (stated := status(error)) is not None:
+        silent = stated >= 500 or stated in _TRANSIENT
     else:
-        silent = _NO.search(said) is None
+        silent = _NO.search(str(error)) is None
     return "silent" if silent else "refused"
+
+
+def status(error: Exception) -> int | None:
+    """The status by which a store has said no, where the error states it."""
+    stated = _STATUS.search(str(error))
+    return int(stated[1]) if stated else None
 
 
 def _is_of_client(error: Exception) -> bool:

@@ -157,7 +157,7 @@ def covering(entries: OptOutList) -> Covered:
 
 
 def _purge_sealed(folder: ScanFolder, covered: Covered, now: datetime) -> Purged:
-    stated = manifest.read(folder.path)
+    stated = folder.manifest()
     if unknown := set(stated.tables).difference(cls.table for cls in TABLES):
         raise StoreError(
             f"{folder.path} has tables that this version does not know ({', '.join(sorted(unknown))}); "

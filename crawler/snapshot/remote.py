@@ -34,22 +34,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from crawler.snapshot import files, keys, lists, manifest, remote_seal
+from crawler.snapshot import files, keys, lists, manifest, purge, remote_seal
 from crawler.snapshot.damage import DISTINCT, DamagedError
 from crawler.snapshot.exchange import Exchange
 from crawler.snapshot.manifest import Manifest
 from crawler.snapshot.objects import Objects, side_by_side
 from crawler.snapshot.parts import Part, Rows
+from crawler.snapshot.patience import StorageError
 from crawler.snapshot.remote_plans import Plans
-from crawler.snapshot.store import ScanFolder, StoreError
+from crawler.snapshot.store import ScanFolder, StoreError, read_manifest, undoing
 
 _STATE: Final = re.compile(r"_work/([^/]+)\.json")
 
 _KEPT_HERE: Final = ("judge-", f"{DISTINCT}-")
 """How the names of units begin that are made again where they are missing."""
 
-_ALIKE: Final = (lists.UNITS, "carried-")
-"""Those of units that have the same rows, whoever makes them."""
+_ALIKE: Final = lists.UNITS
+"""That of units that have the same rows, whoever makes them."""
 
 
 class LostError(StoreError):
@@ -97,7 +98,7 @@ class RemoteFolder(ScanFolder):
     def manifest(self) -> Manifest:
         """The manifest of the sealed scan."""
         assert self._manifest is not None
-        return Manifest.from_json(self._manifest.decode())
+        return read_manifest(self._manifest, self.location)
 
     def beside(self, scan_id: str) -> ScanFolder:
         """Another scan of the same archive; what is read of it is fetched then."""
@@ -122,11 +123,13 @@ class RemoteFolder(ScanFolder):
 
     def warnings(self) -> Iterable[str]:
         """What is worse here than it might be."""
-        if not self._objects.conditional:
-            yield (
-                f"{self.location}: this store cannot put an object only if there is none, so nothing "
-                "but you keeps two machines from the same --shard at the same moment"
-            )
+        if self._objects.conditional:
+            return ()
+        sentence = (
+            f"{self.location}: this store cannot put an object only if there is none, so nothing "
+            "but you keeps two machines from the same --shard at the same moment"
+        )
+        return (sentence,)
 
     # --- the lock
 
@@ -136,6 +139,8 @@ class RemoteFolder(ScanFolder):
 
         It keeps nobody away who holds another folder of the same scan, on another machine.
         """
+        if self._manifest is None:  # it may have been sealed since it was found
+            self._manifest = self._objects.read(manifest.NAME)
         if self._manifest is not None:
             files.make_folder(self.path)
             files.write(self.path / manifest.NAME, self._manifest)
@@ -150,8 +155,11 @@ class RemoteFolder(ScanFolder):
             shutil.rmtree(self.path.parent, ignore_errors=True)  # the store has it all
 
     def tidy(self) -> None:
-        """Remove the progress of the sealed scan from the store, if its run was cut short before."""
-        self._objects.delete(self._objects.sizes("_work/"))
+        """Remove from the store what is not of the sealed scan.
+
+        It may be of a run that was cut short, or of one that did not know of the seal.
+        """
+        self._objects.delete(remote_seal.strays(self._objects.sizes(), self.manifest()))
 
     def remove(self) -> None:
         """Remove the scan, here and in the store."""
@@ -164,7 +172,7 @@ class RemoteFolder(ScanFolder):
         """Make the folder what the store says, and put what the store lacks."""
         self._sync_states()
         for name in self._objects.sizes():
-            if "/" not in name and not (self.path / name).is_file():
+            if "/" not in name and not name.startswith("."):
                 self._objects.fetch_whole(name, self.path / name)
         self._markers.clear()
         theirs, ours = self._their_runs(), self._our_runs()
@@ -324,18 +332,51 @@ class RemoteFolder(ScanFolder):
         if _is_kept_here(unit):
             super().commit(unit, tables)
             return
-        self.catch_up(keys.run_of(unit))
+        run = keys.run_of(unit)
+        try:
+            if self._caught_up(run) and not unit.startswith(_ALIKE):
+                raise self._lost(unit)
+        except StorageError:
+            if not self.done(unit):
+                super().commit(unit, tables)
+            raise
         if not self.done(unit):
             super().commit(unit, tables)
-            self._claim(unit)
+            try:
+                self._claim(unit)
+            except StorageError:
+                self._taken_up.discard(run)  # what comes behind it is not put before it
+                raise
         elif not unit.startswith(_ALIKE):
             raise self._lost(unit)
 
     def catch_up(self, run: str) -> None:
         """Learn what others have done of a run, once, before it is gone on with."""
-        if run not in self._taken_up and not _is_kept_here(run):
-            self._taken_up.add(run)
-            self._look_again(run)
+        self._caught_up(run)
+
+    def _caught_up(self, run: str) -> bool:
+        """Whether anything of it came or went."""
+        if run in self._taken_up or _is_kept_here(run):
+            return False
+        if self._objects.read(manifest.NAME) is not None:
+            raise LostError(
+                f"scan {self.scan_id} has been sealed by another process, so this one has stopped; "
+                "none of its rows is missing"
+            )
+        self._require_unpurged()
+        changed = self._look_again(run)
+        self._taken_up.add(run)
+        return changed
+
+    def _require_unpurged(self) -> None:
+        """Raise ``LostError`` when names have been taken out of the scan since it is held here."""
+        state = self.state(purge.STATE)
+        ours = state.read_bytes() if state.is_file() else None
+        if self._objects.read(f"_work/{state.name}") not in (None, ours):
+            raise LostError(
+                f"names have been taken out of scan {self.scan_id} on another machine, and would come "
+                "back from this one, so it has stopped; the same command goes on without them"
+            )
 
     def refresh(self) -> None:
         """Learn what others have ended.  In a run of ours that shows when its next link is put."""
@@ -349,7 +390,8 @@ class RemoteFolder(ScanFolder):
         Not those of parts that are the same when they are made again.
         """
         super().drop(chosen)
-        gone = [u for u in self._markers if chosen(u) and not u.startswith(_ALIKE)]
+        put = (u for u in self._markers if chosen(u) and not u.startswith(_ALIKE))
+        gone = sorted(put, key=undoing)
         self._objects.delete(map(keys.marker, gone))
         for unit in gone:
             del self._markers[unit]
@@ -426,6 +468,10 @@ class RemoteFolder(ScanFolder):
         for path in self.work.glob("*.json"):
             if path.stem != DISTINCT:
                 self._objects.put(f"_work/{path.name}", path.read_bytes())
+        if self._objects.read(manifest.NAME) is not None:
+            raise StoreError(
+                f"scan {self.scan_id} was sealed by another process meanwhile; repeat the command"
+            )
 
     def _put_again(self, unit: str, data: bytes, stored: bytes) -> None:
         self._put_parts(unit, data)
@@ -435,7 +481,9 @@ class RemoteFolder(ScanFolder):
 
     def write_manifest(self, new: Manifest) -> Manifest:
         """Put what the manifest lists, then the manifest; the one that stands then."""
-        self._manifest = remote_seal.put(self._objects, self.path, new, self._manifest)
+        self._manifest = remote_seal.put(
+            self._objects, self.path, new, self._manifest, before_seal=self._require_unpurged
+        )
         return self.manifest()
 
 

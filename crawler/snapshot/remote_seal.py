@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from crawler.snapshot import keys, manifest
 from crawler.snapshot.damage import DamagedError
@@ -12,13 +14,23 @@ from crawler.snapshot.manifest import ListedPart, Manifest
 from crawler.snapshot.objects import Objects, side_by_side
 from crawler.snapshot.store import StoreError
 
+_OF_A_RUN: Final = re.compile(r"_work/.*|[a-z_]+/part-(?!v\d{4,}-).*")
+"""What runs put: progress, and parts; not those that replace others in a sealed scan."""
 
-def put(objects: Objects, folder: Path, new: Manifest, before: bytes | None) -> bytes:
+
+def put(
+    objects: Objects,
+    folder: Path,
+    new: Manifest,
+    before: bytes | None,
+    *,
+    before_seal: Callable[[], object],
+) -> bytes:
     """Put what *new* lists of the scan in *folder*, then *new*; the manifest that stands then.
 
     *before* is the manifest that is replaced, or None at the seal.  Whoever seals at the same time
-    has judged the same rows, so the first one's manifest is as good.  Raises ``StoreError`` when
-    others have replaced *before* meanwhile.
+    has judged the same rows, so the first one's manifest is as good.  *before_seal* is called last
+    before the seal, and may raise.  Raises ``StoreError`` when others have replaced *before* meanwhile.
     """
     # Listed now, so that nothing goes that others put there once the manifest stands.
     there = objects.sizes()
@@ -37,12 +49,22 @@ def put(objects: Objects, folder: Path, new: Manifest, before: bytes | None) -> 
             objects.delete(added - there.keys())
             raise StoreError(f"{objects} has been changed by another process; repeat the command")
         objects.delete(there.keys() - _listed(stored))
-    elif objects.put_new(manifest.NAME, data):
+        return data
+    before_seal()
+    if objects.put_new(manifest.NAME, data):
         objects.delete(there.keys() - _listed(stored))
-    else:
-        data = objects.read(manifest.NAME) or data
-        objects.delete(added - _listed(Manifest.from_json(data.decode())))
+        return data
+    data = objects.read(manifest.NAME) or data
+    objects.delete(strays(added | there.keys(), Manifest.from_json(data.decode())))
     return data
+
+
+def strays(there: Iterable[str], stated: Manifest) -> set[str]:
+    """Of what is *there* the objects that runs have put and that are not of the sealed scan.
+
+    What is about to replace its tables is not listed yet, and stays.
+    """
+    return {key for key in set(there) - _listed(stated) if _OF_A_RUN.fullmatch(key)}
 
 
 def fetch(objects: Objects, folder: Path, listed: Iterable[ListedPart]) -> None:

@@ -54,7 +54,7 @@ def seal(
     committed, and ``OSError`` when the disk is full; the scan is then still unsealed.
     """
     if folder.sealed:
-        return manifest.read(folder.path)
+        return folder.manifest()
     folder.recover()
     if damages := damage.find(folder):
         raise DamagedError(
@@ -175,7 +175,7 @@ class Replacement:
 
     def __init__(self, folder: ScanFolder) -> None:
         self._folder = folder
-        self._old = manifest.read(folder.path)
+        self._old = folder.manifest()
         self._revision = self._old.revision + 1
         self._staging = folder.work / "replacement"
         self._new: dict[str, list[ListedPart]] = {}

@@ -32,6 +32,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -84,8 +85,8 @@ class ScanFolder:
         return ScanFolder(self.path.with_name(f"scan={scan_id}"))
 
     def manifest(self) -> Manifest:
-        """The manifest of the sealed scan."""
-        return manifest.read(self.path)
+        """The manifest of the sealed scan; raises ``StoreError`` for one that cannot be read."""
+        return read_manifest((self.path / manifest.NAME).read_bytes(), self.location)
 
     @property
     def store(self) -> str | None:
@@ -192,7 +193,7 @@ class ScanFolder:
         """
         self._exchange.recover()
         if self.sealed:
-            listed = {part.path for part in manifest.read(self.path).all_parts()}
+            listed = {part.path for part in self.manifest().all_parts()}
             strays = [
                 p for p in self._part_files() if p.relative_to(self.path).as_posix() not in listed
             ]
@@ -291,8 +292,12 @@ class ScanFolder:
         return frozenset(n[:-5] for n in names if n.endswith(".json") and n[0] != ".")
 
     def drop(self, chosen: Callable[[str], bool]) -> None:
-        """Undo the units chosen: markers first, so that a crash leaves no marker without parts."""
-        undone = sorted(filter(chosen, self.units()))
+        """Undo the units chosen: markers first, so that a crash leaves no marker without parts.
+
+        Of the parts of one unit the last goes first, after the unit itself: those that a crash
+        leaves are its beginning, and rows do not refer to what came later.
+        """
+        undone = sorted(filter(chosen, self.units()), key=undoing)
         for unit in undone:
             self.marker(unit).unlink()
         if undone:
@@ -307,8 +312,7 @@ class ScanFolder:
     def parts(self, cls: type[Any]) -> list[Path]:
         """The parts of a table that count, sorted: of done units, or as the manifest lists them."""
         if self.sealed:
-            listed = manifest.read(self.path).tables[cls.table].parts
-            return [self.path / part.path for part in listed]
+            return [self.path / part.path for part in self.manifest().tables[cls.table].parts]
         done = self.units()
         return [
             p for p in sorted(self.table_dir(cls).glob("part-*.parquet")) if _unit_of(p) in done
@@ -412,6 +416,23 @@ class ScanFolder:
 
 def _unit_of(part: Path) -> str:
     return part.name.removeprefix("part-").removesuffix(".parquet")
+
+
+def read_manifest(data: bytes, location: str) -> Manifest:
+    """The manifest of a scan at *location*; raises ``StoreError`` for what is none."""
+    try:
+        return Manifest.from_json(data.decode())
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{location}/{manifest.NAME} cannot be read ({type(error).__name__}: {error}); restore it "
+            "from a copy, or remove the scan"
+        ) from error
+
+
+def undoing(unit: str) -> tuple[str, int]:
+    """The order in which units are undone."""
+    run, _, link = unit.partition("-c")
+    return run, -int(link) if link.isdecimal() else -sys.maxsize
 
 
 def _marker_text(made: Mapping[str, Part], empty: list[str]) -> dict[str, Any]:

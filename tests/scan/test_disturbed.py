@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from crawler.records import TxtLookup
+from crawler.scan import run as run_
 from crawler.scan.context import utc_now
 from crawler.scan.progress import Progress
 from crawler.scan.request import Request
 from crawler.scan.run import scan
+from crawler.snapshot import damage
+from crawler.snapshot.store import Archive, ScanFolder
 from tests.disk import Trouble
 from tests.scan.children import (
     ROOT,
@@ -34,6 +39,7 @@ from tests.scan.children import (
     settings_in,
     with_descriptors,
 )
+from tests.snapshot.samples import txt
 from tests.test_cli import run
 
 Rows = dict[str, Counter[str]]
@@ -269,3 +275,23 @@ async def test_k2_a_clock_set_a_day_forth_and_back_changes_nothing_but_times(
     for table in ("txt_lookups", "address_lookups", "policy_fetches", "starttls_sessions"):
         took = pq.read_table(folder_of(tmp_path) / table)["elapsed_ms"].to_pylist()
         assert all(0 <= ms < 60_000 for ms in took), table
+
+
+def test_who_dies_while_damage_is_undone_has_the_passes_run_again(tmp_path: Path) -> None:
+    """The damage cannot be found any more, and a scan whose passes are over would be sealed."""
+
+    class Dying(ScanFolder):
+        def drop(self, chosen: Callable[[str], bool]) -> None:
+            super().drop(chosen)
+            if not self.done("names-r0-00000"):
+                raise KeyboardInterrupt
+
+    folder = Dying(Archive(tmp_path).create_scan("s").path)
+    folder.commit("names-r0-00000-c000", {TxtLookup: [txt()]})
+    folder.commit("names-r0-00000", {})
+    folder.write_state(run_.PASSES, "done")
+    folder.part_path(TxtLookup, "names-r0-00000-c000").write_bytes(b"PAR1")
+    with pytest.raises(KeyboardInterrupt):
+        run_._undo_damage(folder, Progress(quiet=True))
+    assert damage.find(folder) == []
+    assert folder.read_state(run_.PASSES) is None

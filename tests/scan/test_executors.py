@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import aclosing
@@ -15,17 +16,26 @@ import trio
 import trio.testing
 
 from crawler.config import Retry, Seconds, Vantage
+from crawler.politeness.opt_out import OptOut
 from crawler.records import Lookup, StarttlsSession
+from crawler.scan import closing
+from crawler.scan.closing import Begun
+from crawler.scan.context import utc_now
 from crawler.scan.crew import Worker
 from crawler.scan.passes import MAIL, NAMES, POLICIES
+from crawler.scan.planning import planning
 from crawler.scan.progress import Progress
 from crawler.scan.request import RequestError
 from crawler.scan.run import Outcome, WorkRemainsError, seal_scan
+from crawler.scan.session import open_context
 from crawler.scan.wire import Channel, Limit, News, Report
 from crawler.snapshot.folder import FolderWork
+from crawler.snapshot.manifest import verify
+from crawler.snapshot.memory import MemoryWork
 from crawler.snapshot.share import Share
+from crawler.snapshot.store import Archive
 from crawler.vocabulary import IoStatus
-from tests.net.servers import Behaviour, Peer, most_at_once
+from tests.net.servers import AUTHORITY, Behaviour, Peer, most_at_once
 from tests.scan.executors import Task, frame_in, observe_by, task_workers
 from tests.scan.small_world import (
     Site,
@@ -308,3 +318,54 @@ async def test_one_pass_alone(tmp_path: Path) -> None:
         assert {rdtype for _, rdtype in asked} == {"TXT", "MX"}
         outcome = await run_scan(world, tmp_path, scan_id="s")
     assert outcome.manifest is not None
+
+
+async def test_who_finds_a_scan_sealed_when_it_holds_it_asks_nobody(tmp_path: Path) -> None:
+    """Another process, which held it, has come to its end since it was looked for."""
+
+    def seal() -> None:
+        folder = Archive(tmp_path / "archive").open_scan("s")
+        with folder.lock():
+            trio.run(closing.close, Begun.read(folder), utc_now)
+
+    class Sealing(Progress):
+        def say(self, sentence: str) -> None:
+            if sentence.startswith("resuming scan"):
+                other = threading.Thread(target=seal)
+                other.start()
+                other.join()
+
+    async with open_world(tmp_path, [good_site("a")]) as world:
+        await run_scan(world, tmp_path, scan_id="s", share=Share(0, 1))
+        asked = len(world.nameserver.log)
+        outcome = await run_scan(world, tmp_path, scan_id="s", progress=Sealing(quiet=True))
+        assert outcome.already_sealed
+        assert {asked.rdtype for asked in world.nameserver.log[asked:]} <= {"SOA", "NS", "A"}
+        assert len(world.policy_host("a").visits) == len(world.mail_host("a").visits) == 1
+    assert not (outcome.folder.path / "_work").exists()
+    assert verify(outcome.folder.path) == []
+
+
+async def test_what_is_remembered_at_the_end_keeps_nobody_from_hearing_a_signal(
+    tmp_path: Path,
+) -> None:
+    """A store that is silent takes its time, and a second signal ends the process at once."""
+
+    class Slow(MemoryWork):
+        def remember(self, name: str, value: Any) -> None:
+            kept[name] = threading.current_thread() is not threading.main_thread()
+
+    kept: dict[str, bool] = {}
+    async with (
+        open_world(tmp_path, [good_site("a")]) as world,
+        open_context(
+            world.config,
+            planning(world.config, seed="s"),
+            Slow("s", seed="s"),
+            OptOut(None),
+            Progress(quiet=True),
+            roots=AUTHORITY.cert_pem.bytes(),
+        ),
+    ):
+        pass
+    assert kept == {"resolver-health": True, "canaries": True}

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crawler.config import Since, Vantage
+from crawler.politeness.opt_out import OptOutList
 from crawler.records import (
     Assessment,
     Certificate,
@@ -29,6 +31,8 @@ from crawler.records import (
 from crawler.scan.progress import Progress
 from crawler.scan.request import LATEST, RequestError
 from crawler.scan.run import Outcome, WorkRemainsError, seal_scan
+from crawler.snapshot.damage import DamagedError
+from crawler.snapshot.purge import purge
 from crawler.snapshot.share import Share
 from crawler.snapshot.store import StoreError
 from crawler.vocabulary import Due, IoStatus
@@ -45,6 +49,7 @@ from tests.scan.small_world import (
     good_policy,
     good_site,
     open_world,
+    repeated,
     rows_of,
     run_scan,
     still,
@@ -301,6 +306,32 @@ async def test_who_has_opted_out_since_is_neither_visited_nor_carried_over(
         assert {row.host for row in out} == {"mx.new-alias.example"}
 
 
+async def test_what_was_emptied_in_the_earlier_scan_is_asked_again(tmp_path: Path) -> None:
+    """A policy that names who has opted out is emptied by a purge, and was judged right before."""
+    lines = ("version: STSv1", "mode: testing", "mx: mx.other.example", "max_age: 86400", "")
+    policy = response("\r\n".join(lines).encode(), b"Content-Type: text/plain")
+    site = replace(good_site("same"), policy=partial(answering, policy))
+    async with open_world(tmp_path, [site]) as world:
+        world.config = replace(world.config, since=NO_SAMPLE)
+        first = await run_scan(world, tmp_path, scan_id="first")
+        with first.folder.lock():
+            assert purge(first.folder, OptOutList.parse("other.example"), EPOCH)
+        second, seen = await visited(world, tmp_path, since="first", at=EPOCH + WEEK)
+    assert seen == {"same/p": 1}
+    assert due(second) == {"same": (Due.WRONG, None)}
+    (fetch,) = rows_of(second, PolicyFetch)
+    assert fetch.status is IoStatus.SUCCESS
+
+
+async def test_what_a_wrong_clock_observed_in_a_time_to_come_does_not_stand(tmp_path: Path) -> None:
+    async with open_world(tmp_path, [good_site("same")]) as world:
+        world.config = replace(world.config, since=NO_SAMPLE)
+        await run_scan(world, tmp_path, scan_id="first", at=EPOCH + 52 * WEEK)
+        second, seen = await visited(world, tmp_path, since="first", at=EPOCH + WEEK)
+    assert seen == {"same/p": 1, "same/m": 1}
+    assert due(second) == {"same": (Due.OLD, Due.OLD)}
+
+
 async def test_shares_carry_over_once(tmp_path: Path) -> None:
     async with second_week(tmp_path) as (world, _):
         request = {"since": "first", "scan_id": "shared", "at": EPOCH + WEEK}
@@ -327,6 +358,36 @@ async def test_what_the_disk_lost_is_carried_over_again(tmp_path: Path) -> None:
         outcome, seen = await visited(world, tmp_path, **request)
         assert due(outcome) == DUE
         assert not any(target.endswith("/p") for target in seen)
+
+
+async def test_what_has_a_row_is_not_carried_over_beside_it(tmp_path: Path) -> None:
+    """Somebody was left alone when it was carried over, and the disk has lost some of the rest."""
+    async with second_week(tmp_path) as (world, _):
+        file = tmp_path / "opt-out.txt"
+        file.write_text(f"{world.addresses['same'][0]}\n")
+        politeness = replace(world.config.politeness, opt_out=file)
+        world.config = replace(world.config, politeness=politeness)
+        request = {"since": "first", "scan_id": "lost", "at": EPOCH + WEEK}
+        for only in ("names", "hosts", "policies"):
+            with REMAINS:
+                await run_scan(world, tmp_path, only=only, **request)
+        file.write_text("")
+        (part,) = (tmp_path / "archive").glob("scan=lost/policy_fetches/part-carried-*")
+        part.unlink()
+        outcome = await run_scan(world, tmp_path, **request)
+    fetches = rows_of(outcome, PolicyFetch)
+    assert [row.domain for row in fetches if row.status is IoStatus.OPTED_OUT] == ["same.example"]
+    assert repeated(fetches) == []
+
+
+async def test_what_a_scan_is_judged_with_is_what_it_has_begun_with(tmp_path: Path) -> None:
+    async with open_world(tmp_path, [good_site("same")]) as world:
+        with REMAINS:
+            await run_scan(world, tmp_path, only="names")
+        (roots,) = (tmp_path / "archive").glob("scan=*/trust-roots.pem")
+        roots.write_bytes(b"")
+        with fails(DamagedError, r"trust-roots\.pem is not as it was written"):
+            await run_scan(world, tmp_path)
 
 
 async def test_latest_is_the_newest_sealed_scan_of_the_vantage(tmp_path: Path) -> None:
@@ -356,6 +417,20 @@ def manifest_of(outcome: Outcome) -> dict[str, Any]:
     return found
 
 
+async def test_scans_of_another_version_or_none_are_not_the_latest(tmp_path: Path) -> None:
+    async with second_week(tmp_path) as (world, first):
+        other = tmp_path / "archive" / "scan=other"
+        other.mkdir()
+        stated = json.loads((first.folder.path / "manifest.json").read_text())
+        later = {**stated, "schema_version": "2.0", "list": None, "vantage": None}
+        (other / "manifest.json").write_text(json.dumps(later))
+        outcome = await run_scan(world, tmp_path, since=LATEST, at=EPOCH + WEEK)
+        assert manifest_of(outcome)["since"] == "first"
+        (other / "manifest.json").write_bytes(b"")
+        with fails(StoreError, r"scan=other/manifest\.json cannot be read"):
+            await run_scan(world, tmp_path, since=LATEST, at=EPOCH + 2 * WEEK)
+
+
 async def test_an_earlier_scan_that_is_not_to_be_had(tmp_path: Path) -> None:
     async with second_week(tmp_path) as (world, first):
         with fails(RequestError, r"--since none: .* it holds: first"):
@@ -368,7 +443,9 @@ async def test_an_earlier_scan_that_is_not_to_be_had(tmp_path: Path) -> None:
             await run_scan(world, tmp_path, scan_id="begun", since="first")
         for only in ("names", "hosts"):
             with REMAINS:
-                await run_scan(world, tmp_path, scan_id="since", since="first", only=only)
+                await run_scan(
+                    world, tmp_path, scan_id="since", since="first", only=only, at=EPOCH + WEEK
+                )
         stated = first.folder.path / "manifest.json"
         text = stated.read_text()
         stated.write_text(text.replace('"schema_version": "1.3"', '"schema_version": "2.0"'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -144,3 +145,36 @@ async def test_a_certificate_is_written_once_a_unit_however_many_sessions_show_i
     assert certificate.der == der
     assert certificate.parse_error
     assert len(work.rows[StarttlsSession]) == 3
+
+
+class _FullOnce(MemoryWork):
+    """A disk that is full at first."""
+
+    full = True
+
+    def commit(self, unit: str, rows: Mapping[type[Any], Rows]) -> None:
+        if self.full:
+            self.full = False
+            raise OSError(errno.ENOSPC, "full")
+        super().commit(unit, rows)
+
+
+async def test_what_a_full_disk_did_not_take_is_in_front_of_what_comes_behind_it() -> None:
+    """A certificate is written once, with the first row that shows it: later rows lean on that."""
+    work = _FullOnce(rows.SCAN_ID, seed="s")
+    sha256 = hashlib.sha256(b"der").hexdigest()
+
+    def shown_by(host: str) -> StarttlsSession:
+        return rows.session(host, "192.0.2.1", chain=(sha256,))
+
+    with pytest.RaisesGroup(OSError):
+        async with open_sink(work, "unit", vantage=None) as open_:
+            open_.emit(shown_by("a.example"), ders=[b"der"])
+            open_.emit_plain(TxtLookup, [_plain("a.example")] * sink.PLAIN_BLOCK)
+            try:
+                await trio.sleep_forever()
+            finally:
+                open_.emit(shown_by("b.example"), ders=[b"der"])
+    assert [r.host for r in work.rows[StarttlsSession]] == ["a.example", "b.example"]
+    assert [c.sha256 for c in work.rows[Certificate]] == [sha256]
+    assert len(work.rows[TxtLookup]) == sink.PLAIN_BLOCK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,37 @@ def test_what_cannot_be_asked_again_is_left_to_a_person(folder: ScanFolder) -> N
     with pytest.raises(DamagedError, match="restore it from a copy, or scan anew"):
         damage.undo(folder, damage.find(folder))
     assert folder.done(CHUNKS[1])
+
+
+class _Dying(ScanFolder):
+    """A folder whose process dies when so many units are undone."""
+
+    def __init__(self, path: Path, left: int) -> None:
+        super().__init__(path)
+        self._left = left
+
+    def marker(self, unit: str) -> Path:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return super().marker(unit)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_who_dies_undoing_leaves_the_beginning_of_a_unit_and_nothing_that_was_judged(
+    folder: ScanFolder, steps: int
+) -> None:
+    """The damage may not be found again, so what is left has to be good as it is."""
+    _flip(folder.part_path(TxtLookup, CHUNKS[0]))
+    damages = damage.find(folder)
+    dying = pytest.raises(KeyboardInterrupt) if steps < 4 else nullcontext()
+    with dying:
+        damage.undo(_Dying(folder.path, steps), damages)
+    left = folder.units() - {"names-r0-00001-c000"}
+    assert left in [
+        {"judge-domains-00000-c000", "names-r0-00000", *CHUNKS},  # as if nothing had been begun
+        {"names-r0-00000", *CHUNKS},
+        {*CHUNKS},
+        {CHUNKS[0]},
+        set(),
+    ]

@@ -361,6 +361,21 @@ def test_a_damaged_scan_keeps_no_other_from_being_purged(tmp_path: Path) -> None
     assert "scan b: removed 1 domains" in result.stderr
 
 
+def test_a_manifest_that_cannot_be_read_keeps_no_other_scan_from_being_purged(
+    tmp_path: Path,
+) -> None:
+    archive = Archive(tmp_path)
+    (tmp_path / "out.txt").write_text("gone.com\n")
+    for scan_id in ("a", "b"):
+        folder = archive.create_scan(scan_id)
+        folder.commit("list-00000", {Domain: [rows.domain("gone.com")]})
+    (archive.open_scan("a").path / manifest.NAME).write_bytes(b"")
+    result = _run(str(tmp_path), "--opt-out", str(tmp_path / "out.txt"))
+    assert result.exit_code == 1
+    assert "scan=a/manifest.json cannot be read" in result.stderr
+    assert "scan b: removed 1 domains" in result.stderr
+
+
 @pytest.mark.parametrize("text", [None, "not a name\n"])
 def test_a_list_that_cannot_be_used_stops_it(tmp_path: Path, text: str | None) -> None:
     if text is not None:

@@ -153,6 +153,12 @@ def test_a_store_that_does_not_know_the_header_is_found_out(stormy: Weather, pre
     assert not objects.put_new("marker", b"yours")
 
 
+def test_a_number_in_a_name_is_no_answer(stormy: Weather, prefix: str) -> None:
+    troubles = iter(["503"])
+    stormy.fate = lambda _: next(troubles, "pass")
+    assert Objects(stormy.url(f"{prefix}-501")).conditional
+
+
 @pytest.mark.parametrize("trouble", ["cut", "lost", "429"])
 def test_a_store_in_trouble_is_asked_again(
     stormy: Weather, prefix: str, tmp_path: Path, trouble: str

@@ -302,6 +302,39 @@ def test_what_was_written_while_others_went_on_gives_way_to_theirs(
         assert damage.find(first) == []
 
 
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_what_a_shard_still_has_to_write_when_the_store_is_silent(
+    stormy: Weather,
+    prefix: str,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    taken_over: bool,
+) -> None:
+    """It is told that of the store, and nothing of others, and has it all on its disk."""
+    monkeypatch.setenv("STS_STORAGE_PATIENCE", "0")
+    url = stormy.url(prefix)
+    begin(url)
+    first, second = _two(url, machine)
+    with first.lock():
+        work = FolderWork(first, seed="1")
+        work.commit(RUN, {TxtLookup: [txt("a")]})
+        stormy.fate = lambda _: "503"
+        for name in "bc":
+            with pytest.raises(StorageError):
+                work.commit(RUN, {TxtLookup: [txt(name)]})
+        assert names(first) == ["a", "b", "c"]
+        stormy.fate = lambda _: "pass"
+        if taken_over:
+            with second.lock():
+                FolderWork(second, seed="1").commit(RUN, {TxtLookup: [txt("d"), txt("c")]})
+            with pytest.raises(LostError):
+                work.commit(RUN, {TxtLookup: [txt("d")]})
+        else:
+            work.commit(RUN, {TxtLookup: [txt("d")]})
+    with second.lock():
+        assert names(second) == (["a", "c", "d"] if taken_over else ["a", "b", "c", "d"])
+
+
 def test_a_worker_puts_what_the_one_before_it_had_written(url: str, machine: Machine) -> None:
     """A worker dies between its disk and the store; the next one has the same folder."""
     folder = begin(url)
@@ -410,7 +443,78 @@ def test_of_two_that_seal_one_manifest_stands(url: str, machine: Machine, tmp_pa
         pass
 
 
+def test_who_finds_a_scan_sealed_when_it_holds_it_leaves_it_so(
+    url: str, machine: Machine, tmp_path: Path
+) -> None:
+    begin(url)
+    first, second = _two(url, machine)
+    with second.lock():
+        second.commit(f"{RUN}-c000", {TxtLookup: [txt()]})
+        second.commit(RUN, {})
+        sealed = seal(second, facts())
+    with first.lock():
+        assert first.sealed
+        assert first.manifest() == sealed
+        assert names(first) == ["example.com"]
+    assert rows_in(url, tmp_path / "copy") == Counter([key(txt())])
+
+
+def test_who_goes_on_although_others_have_sealed_is_stopped_and_adds_nothing(
+    url: str, machine: Machine, tmp_path: Path
+) -> None:
+    folder = begin(url)
+    with folder.lock():
+        folder.commit(f"{RUN}-c000", {TxtLookup: [txt("a")], Certificate: [certificate()]})
+    first, second = _two(url, machine)
+    with first.lock(), second.lock():
+        slow = FolderWork(first, seed="1")
+        slow.targets("names-r0", 0, NameTarget)
+        FolderWork(second, seed="1").commit(RUN, {TxtLookup: [txt("b")]})
+        FolderWork(second, seed="1").finish(RUN)
+        sealed = seal(second, facts())
+        slow.commit(RUN, {TxtLookup: [txt("b")], Certificate: [certificate(1)]})
+        with pytest.raises(LostError, match="has been sealed by another process"):
+            slow.targets("names-r0", 1, NameTarget)
+        assert seal(first, facts()) == sealed
+    rows = [txt("a"), txt("b"), certificate()]
+    assert rows_in(url, tmp_path / "copy") == Counter(map(key, rows))
+
+
+def test_what_is_taken_out_of_a_scan_under_way_elsewhere_does_not_come_back(
+    url: str, machine: Machine, tmp_path: Path
+) -> None:
+    folder = begin(url)
+    with folder.lock():
+        folder.commit(f"{RUN}-c000", {TxtLookup: [txt("gone.example"), txt("stays.example")]})
+        folder.commit(RUN, {})
+    machine("first")
+    first = opened(url)
+    with first.lock():
+        machine("second")
+        ((_, purged),) = purge_archive(open_archive(url), OptOutList.parse("gone.example"), NOW)
+        assert purged, purged
+        with pytest.raises(LostError, match="names have been taken out"):
+            FolderWork(first, seed="1").targets("names-r0", 1, NameTarget)
+        with pytest.raises(LostError, match="names have been taken out"):
+            seal(first, facts())
+    machine("first")
+    again = opened(url)
+    with again.lock():
+        seal(again, facts())
+    assert rows_in(url, tmp_path / "copy") == Counter([key(txt("stays.example"))])
+
+
 # --- what this machine loses
+
+
+def test_what_judges_a_scan_is_what_the_store_has(url: str) -> None:
+    """It was written here, by who died before it was put; another machine was first."""
+    folder = begin(url)
+    with folder.lock():
+        ScanFolder(folder.path).write_file("trust-roots.pem", b"of this machine")
+        Objects(url).at(f"scan={SCAN}/").put("trust-roots.pem", b"of the first")
+    with folder.lock():
+        assert (folder.path / "trust-roots.pem").read_bytes() == b"of the first"
 
 
 def test_a_part_that_this_disk_has_not_kept_comes_from_the_store(url: str) -> None:
@@ -506,6 +610,34 @@ def test_what_is_carried_over_is_the_same_whoever_does_it(url: str, machine: Mac
             work = FolderWork(folder, seed="1")
             work.once(unit, lambda _: iter([{TxtLookup: [txt("a")]}, {TxtLookup: [txt("b")]}]))
             assert names(folder) == ["a", "b"]
+
+
+def test_who_carries_over_less_or_more_than_the_one_before_adds_what_is_missing(
+    url: str, machine: Machine
+) -> None:
+    """The first dies after one part; the opt-out list of the second has an entry less."""
+    begin(url)
+    first, second = _two(url, machine)
+    unit = "carried-policies-r0-00000"
+
+    def making(domains: str, *, dies: bool = False) -> Any:
+        def make(connection: Any) -> Any:
+            known = connection.sql("SELECT domain FROM txt_lookups").fetchall()
+            for domain in sorted(set(domains) - {name for (name,) in known}):
+                yield {TxtLookup: [txt(domain)]}
+                if dies:
+                    raise KeyboardInterrupt
+
+        return make
+
+    with first.lock(), pytest.raises(KeyboardInterrupt):
+        FolderWork(first, seed="1").once(unit, making("bc", dies=True))
+    with second.lock():
+        FolderWork(second, seed="1").once(unit, making("abc"))
+        assert names(second) == ["a", "b", "c"]
+    with first.lock():
+        FolderWork(first, seed="1").once(unit, making("abc"))
+        assert names(first) == ["a", "b", "c"]
 
 
 def test_tables_of_a_sealed_scan_are_replaced(
