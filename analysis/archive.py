@@ -307,13 +307,13 @@ def _define_views(connection: duckdb.DuckDBPyConnection, scans: Sequence[Scan]) 
                 scan.scan_id,
                 place,
                 scan.day,
-                scan.manifest.get("started_at"),
+                scan.facts.get("started_at"),
                 scan.vantage,
                 scan.list_hash,
-                scan.manifest.get("scope"),
+                scan.facts.get("scope"),
                 scan.manifest.get("rules_version"),
-                scan.manifest.get("sample_rate"),
-                scan.manifest.get("seed"),
+                scan.facts.get("sample_rate"),
+                scan.facts.get("seed"),
             ],
         )
     connection.execute("create table population (stratum varchar, domains bigint)")

@@ -158,8 +158,8 @@ def sql(archive: Path | str, sql: str, format_: str, unsealed: bool) -> None:
 
     SQL may be "-" for standard input.  Nothing can be written, and no other file be read.
     """
-    text = sys.stdin.read() if sql == "-" else sql
     with _reporting_errors():
+        text = _standard_input() if sql == "-" else sql
         with open_archive(archive, unsealed=unsealed) as opened:
             result = opened.query_from_outside(text)
         _write(result, format_)
@@ -351,6 +351,14 @@ def _reporting_errors() -> Iterator[None]:
         raise WrongCall(str(error.args[0])) from error
     except (ArchiveError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _standard_input() -> str:
+    try:
+        with click.open_file("-", encoding="utf-8-sig", errors="strict") as given:
+            return str(given.read())
+    except UnicodeDecodeError as error:
+        raise BadQuery("standard input is not text in UTF-8") from error
 
 
 def _write(result: Result, format_: str) -> None:

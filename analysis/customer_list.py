@@ -9,7 +9,6 @@ it was written, so that it turns up in the answer as a domain that no scan knows
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import click
 import idna
 
 COLUMNS: Final = ("domain", "domain name", "domain_name", "origin")
@@ -82,11 +82,9 @@ def normalise(text: str) -> str:
 
 @contextmanager
 def _lines(path: Path) -> Iterator[Iterable[str]]:
-    if str(path) == "-":
-        yield sys.stdin
-        return
     try:
-        file = path.open(encoding="utf-8-sig", newline="")
+        # Strictly, for Python's own standard input lets octets pass that are no text.
+        file = click.open_file(str(path), encoding="utf-8-sig", errors="strict")
     except OSError as error:
         raise BadList(f"{path} cannot be read: {error.strerror}") from error
     with file:

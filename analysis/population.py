@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+import click
 
 from analysis.archive import Archive
 from analysis.catalogue import GROUPINGS, Question
@@ -35,7 +36,8 @@ def read(path: Path) -> Mapping[str, int]:
     Raises :class:`BadPopulation` naming the line that is none.
     """
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text("utf-8-sig")
+        with click.open_file(str(path), encoding="utf-8-sig", errors="strict") as file:
+            text = file.read()
         rows = list(csv.reader(text.splitlines(), strict=True))
     except OSError as error:
         raise BadPopulation(f"{path} cannot be read: {error.strerror}") from error

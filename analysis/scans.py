@@ -39,6 +39,9 @@ class Scan:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Empty for a scan that is not sealed."""
 
+    began: Mapping[str, Any] = field(default_factory=dict)
+    """What the manifest of a scan that is not sealed will say of how it began, if that is known."""
+
     listed: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """The Parquet files of each table that has any."""
 
@@ -48,6 +51,11 @@ class Scan:
         return bool(self.manifest)
 
     @property
+    def facts(self) -> Mapping[str, Any]:
+        """The manifest, or what is known before there is one."""
+        return self.manifest or self.began
+
+    @property
     def partial(self) -> bool:
         """Closed although some of its work was never done, as its manifest admits."""
         return self.manifest.get("state") == "partial"
@@ -55,12 +63,12 @@ class Scan:
     @property
     def closed_world(self) -> bool:
         """Whether it could only reach listed addresses: a laboratory, not the Internet."""
-        return self.manifest.get("closed_world") is True
+        return self.facts.get("closed_world") is True
 
     @property
     def vantage(self) -> str:
         """Where it looked from, as its manifest names it; ``unnamed`` is the crawler's default."""
-        named = self.manifest.get("vantage")
+        named = self.facts.get("vantage")
         name = named.get("name") if isinstance(named, Mapping) else named
         return str(name or "unnamed")
 
@@ -74,7 +82,7 @@ class Scan:
     @property
     def day(self) -> str:
         """The day it started on, UTC, or its id when no manifest says."""
-        return str(self.manifest.get("started_at", self.scan_id))[:10]
+        return str(self.facts.get("started_at", self.scan_id))[:10]
 
     def parts(self, table: str) -> list[str]:
         """The Parquet files of one table, in name order."""
@@ -101,7 +109,7 @@ def find_scans(archive: Path | str, *, unsealed: bool = False) -> tuple[Scan, ..
             f"{archive} has no sealed scan, only {', '.join(s.scan_id for s in scans)}; let "
             "`sts-crawl scan` finish it, or add --unsealed to read what is there"
         )
-    return tuple(sorted(wanted, key=lambda s: (str(s.manifest.get("started_at", "")), s.scan_id)))
+    return tuple(sorted(wanted, key=lambda s: (str(s.facts.get("started_at", "")), s.scan_id)))
 
 
 def _folders(archive: Path | str, *, unsealed: bool) -> Sequence[Path]:
@@ -151,7 +159,28 @@ def _scan(folder: Path) -> Scan | None:
         return None
     manifest = _manifest(folder / "manifest.json")
     listed = _listed(folder, manifest) if manifest else _found(folder)
-    return Scan(scan_id=name["scan_id"], folder=folder, manifest=manifest, listed=listed)
+    began = {} if manifest else _began(folder / "_work" / "began.json")
+    return Scan(
+        scan_id=name["scan_id"], folder=folder, manifest=manifest, began=began, listed=listed
+    )
+
+
+def _began(path: Path) -> Mapping[str, Any]:
+    """When, from where and with which scope a scan began that is not sealed; empty when it does not say."""
+    try:
+        stated = json.loads(path.read_bytes())
+        asked = stated["asked"]
+        configuration = asked["configuration"]
+        return {
+            "started_at": stated["started_at"],
+            "seed": stated["seed"],
+            "closed_world": bool(configuration["net"]["allow_addresses"]),
+            "vantage": configuration["vantage"],
+            "scope": asked["scope"],
+            "sample_rate": asked["sample_rate"],
+        }
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}  # not begun, or begun by a version that says it otherwise
 
 
 def _manifest(path: Path) -> Mapping[str, Any]:

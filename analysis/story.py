@@ -58,7 +58,7 @@ def of(summary: Sequence[Row], components: Sequence[Row], before: Sequence[Row] 
     """The story of one scan; *before* is the summary of the scan before it, if there was one."""
     found = {str(row["measure"]): row for row in summary}
     if not found:
-        return Story(headline="This scan has no domain on its list.", paragraphs=(), numbers=())
+        return Story(headline="No domain of this scan has been judged.", paragraphs=(), numbers=())
     worst = _worst(components) if found["adopted"]["n"] else None
     told = {"What is not known?": _left_out(found)}
     if found["adopted"]["n"]:

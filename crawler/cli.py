@@ -46,7 +46,7 @@ def _load(path: Path | None) -> Config:
     try:
         if path is None:
             return config.load({}, environment=os.environ, base=Path.cwd(), source="environment")
-        text = path.read_text()
+        text = path.read_text("utf-8-sig")  # some editors of Windows write a byte order mark
         return config.load(
             tomllib.loads(text),
             environment=os.environ,
@@ -323,8 +323,9 @@ def purge_command(archive: Path | str, opt_out: Path) -> None:
     entries = attempt(lambda: OptOut(opt_out).current)
     opened = attempt(lambda: open_archive(archive, say=Progress().say))
     scans = purge.purge_archive(opened, entries, utc_now())
-    worst = 0
+    worst, empty = 0, True
     while (done := attempt(lambda: next(scans, None))) is not None:
+        empty = False
         folder, purged = done
         click.echo(f"scan {folder.scan_id}: {purged}", err=True)
         if isinstance(purged, (LockedError, StorageError)):
@@ -333,6 +334,8 @@ def purge_command(archive: Path | str, opt_out: Path) -> None:
             worst = 1
         elif purged:
             click.echo(folder.location)
+    if empty:
+        fail(f"{opened} holds no scan; give the folder that scan --out wrote", 2)
     raise SystemExit(worst)
 
 
@@ -379,12 +382,14 @@ def lab_command(folder: Path, domains: int, seed: int, epoch: int, export: bool)
     Writes lab.toml (for --config), domains.csv and truth.parquet, then prints one line "ready".
     """
     if export:
-        lab.export(folder, domains=domains, seed=seed, epoch=epoch)
+        attempt(lambda: lab.export(folder, domains=domains, seed=seed, epoch=epoch))
         click.echo(folder)
         return
 
     async def serve() -> None:
-        async with lab.open_world(folder, domains=domains, seed=seed, epoch=epoch):
+        async with lab.open_world(folder, domains=domains, seed=seed, epoch=epoch) as world:
+            for note in world.notes:
+                click.echo(note, err=True)
             click.echo("ready")
             sys.stdout.flush()
             await trio.sleep_forever()

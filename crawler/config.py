@@ -8,6 +8,7 @@ pure: the command line reads the file and the environment and hands both in.  Ev
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
@@ -97,9 +98,14 @@ class Net:
     """Ports, trust and which addresses may be dialled."""
 
     https_port: int = knob(
-        "RFC 8461 section 3.3 fixes 443; other ports are for closed worlds", 443, least=1
+        "RFC 8461 section 3.3 fixes 443; other ports are for closed worlds",
+        443,
+        least=1,
+        most=65535,
     )
-    smtp_port: int = knob("RFC 5321 fixes 25; other ports are for closed worlds", 25, least=1)
+    smtp_port: int = knob(
+        "RFC 5321 fixes 25; other ports are for closed worlds", 25, least=1, most=65535
+    )
     trust_roots: Path | None = knob(
         "PEM file of trust anchors; default: the bundled Mozilla set", None
     )
@@ -279,10 +285,14 @@ def _convert(value: object, wanted: Any, key: str, base: Path) -> object:
         return value
     if isinstance(value, bool):
         raise ConfigError(f"{key}: {value!r} is not a number")
+    kind = "a whole number" if wanted is int else "a number"
     try:
-        return wanted(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{key}: {value!r} is not a number") from None
+        number = wanted(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{key}: {value!r} is not {kind}") from None
+    if not math.isfinite(number) or (isinstance(value, float) and number != value):
+        raise ConfigError(f"{key}: {value!r} is not {kind}")
+    return number
 
 
 def _check_bounds(section: Any, name: str) -> None:
@@ -349,6 +359,7 @@ def _check(config: Config, source: str) -> None:
     if not config.dns.resolvers:
         raise ConfigError(f"{source}: [dns] resolvers is empty; name at least one, address:port")
     try:
+        config.canary_endpoints()
         for host, _ in config.resolver_endpoints():
             ipaddress.ip_address(host)
     except ConfigError as error:
@@ -357,7 +368,6 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(
             f"{source}: [dns] resolvers: {host!r} must be an address, not a name"
         ) from None
-    config.canary_endpoints()
     for network in config.net.allow_addresses:
         try:
             ipaddress.ip_network(network)

@@ -101,6 +101,11 @@ CONFIG = '[net]\nallow_addresses = ["127.0.0.0/8"]\n[dns]\nresolvers = ["127.0.0
         ("[dns]\nqueries_per_second = 0\n", ["queries_per_second", "above 0"]),
         ("[dns]\nresolvers = []\n", ["resolvers is empty"]),
         ("[dns]\nresolvers = ['ns.example']\n", ["must be an address"]),
+        ("[dns]\nattempts = inf\n", ["[dns] attempts", "not a whole number"]),
+        ("[dns]\nattempts = 2.7\n", ["[dns] attempts", "not a whole number"]),
+        ("[dns]\nqueries_per_second = inf\n", ["queries_per_second", "not a number"]),
+        ("[net]\nsmtp_port = 70000\n", ["[net] smtp_port", "at most 65535"]),
+        ("[vantage]\ncanaries = ['mx.example:0']\n", ["scan.toml: [vantage] canaries"]),
         ("[retry]\ndelay = 'soon'\n", ["delay", "not a duration"]),
         ("not toml", ["--config"]),
         ("", ["[identity]", "ehlo_name", "contact", "url"]),
@@ -119,6 +124,12 @@ def test_a_bad_configuration_is_one_sentence_and_writes_nothing(
     assert all(name in result.stderr for name in names), result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "archive").exists()
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "scan.toml").write_text(CONFIG, "utf-8-sig")
+    result = scan_in(tmp_path, "none.txt")
+    assert "none.txt cannot be read" in result.stderr
 
 
 def test_a_list_that_cannot_be_read_is_named_and_nothing_is_written(tmp_path: Path) -> None:
@@ -166,12 +177,25 @@ def test_sealing_what_is_not_there_or_has_not_begun(tmp_path: Path) -> None:
     assert (empty.exit_code, "has not read its list" in empty.stderr) == (2, True)
 
 
+def test_purging_what_holds_no_scan_is_not_taken_for_done(tmp_path: Path) -> None:
+    (tmp_path / "opt-out.txt").write_text("example.com\n")
+    result = run("purge", str(tmp_path), "--opt-out", str(tmp_path / "opt-out.txt"))
+    assert (result.exit_code, "holds no scan" in result.stderr) == (2, True)
+
+
 def test_an_archive_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "scan.toml").write_text(CONFIG)
     (tmp_path / "list.txt").write_text("example.com\n")
     result = scan_in(tmp_path, archive="list.txt")
     assert result.exit_code == 2
     assert "is a file" in result.stderr
+
+
+@pytest.mark.parametrize("how", [["--export"], []])
+def test_a_lab_in_a_place_that_is_a_file(tmp_path: Path, how: list[str]) -> None:
+    (tmp_path / "list.txt").write_text("example.com\n")
+    result = run("lab", "--dir", str(tmp_path / "list.txt"), "--domains", "1", *how)
+    assert (result.exit_code, "list.txt" in result.stderr) == (1, True), result.output
 
 
 def test_check_of_something_that_is_no_domain() -> None:

@@ -99,7 +99,7 @@ HOSTS: Final = Chapter(
             id="mx-cert-any",
             severity=Severity.REFUSED,
             holds=lambda c: c.mail.hosts_with_bad_certificate > 0,
-            sentence="An MX host presents a certificate that is not valid for its name.",
+            sentence="An MX host presents a certificate that does not pass: senders would not accept it for its name.",
             fix="Install a certificate from a public certification authority for the name in the MX "
             "record, with its intermediates, and automate its renewal.",
             section=_SECTION,

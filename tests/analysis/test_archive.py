@@ -89,6 +89,33 @@ def test_an_unsealed_scan_is_read_only_when_asked(tmp_path: Path) -> None:
         assert {scan.scan_id for scan in archive.scans} == set(SCANS)
 
 
+def test_an_unsealed_scan_stands_where_it_began(tmp_path: Path) -> None:
+    """The newest of its vantage, and not the first of a vantage without a name."""
+    write_scan(tmp_path, 0, KINDS)
+    folder = write_scan(tmp_path, 1, KINDS, sealed=False)
+    with open_archive(tmp_path) as archive:
+        (sealed,) = archive.scans
+    began = {
+        "started_at": "2099-01-01T00:00:00+00:00",
+        "seed": "1",
+        "asked": {
+            "configuration": {
+                "vantage": {"name": sealed.vantage}, "net": {"allow_addresses": ["127.0.0.0/8"]},
+            },
+            "scope": "all",
+            "sample_rate": 0.0,
+        },
+    }  # fmt: skip
+    folder.joinpath("_work").mkdir()
+    folder.joinpath("_work", "began.json").write_text(json.dumps(began))
+    with open_archive(tmp_path, unsealed=True) as archive:
+        assert archive.scans[-1].folder == folder
+        assert [scan.day for scan in archive.series] == [sealed.day, "2099-01-01"]
+        assert archive.scans[-1].closed_world
+        (row,) = archive.query("from scans where place = 1").records()
+        assert (row["scope"], row["vantage"]) == ("all", sealed.vantage)
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

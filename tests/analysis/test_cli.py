@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -78,6 +81,29 @@ def test_sql_reads_standard_input(planted: Path) -> None:
         "sql", planted, "-", "--format", "json", stdin="select 1 as one, 'ff'::blob as raw"
     )
     assert json.loads(answered.stdout) == [{"one": 1, "raw": "6666"}]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("customers", "{archive}", "--list", "-"),
+        ("ask", "estimates", "{archive}", "--population", "-"),
+        ("sql", "{archive}", "-"),
+    ],
+)
+def test_standard_input_that_is_no_utf_8(planted: Path, arguments: tuple[str, ...]) -> None:
+    """Said, though Python lets such octets pass in a POSIX locale."""
+    octets = "stratum,domains\nbücher.example,10\n".encode("latin-1")
+    ended = subprocess.run(
+        [sys.executable, "-m", "analysis", *(a.format(archive=planted) for a in arguments)],
+        input=octets,
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert b"in UTF-8" in ended.stderr
+    assert b"Traceback" not in ended.stderr
 
 
 def test_a_damaged_archive_is_a_failure(planted: Path, tmp_path: Path) -> None:

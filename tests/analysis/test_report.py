@@ -160,5 +160,5 @@ def test_provenance_is_read_defensively(
 def test_an_empty_scan_makes_a_page(build: Callable[[Path], Path], empty: Path) -> None:
     """There is nothing to draw, and the page says so."""
     text = Page(build(empty).read_text("utf-8")).text
-    assert "This scan has no domain on its list." in text
+    assert "No domain of this scan has been judged." in text
     assert "There is nothing to draw" in text
