@@ -18,7 +18,7 @@ from analysis.archive import PACKAGE, Archive, open_archive
 from crawler.protocol.mx_match import matches
 from crawler.protocol.names import is_at_or_below
 from tests.analysis.archive_fixture import GOOGLE, MICROSOFT, OWN, Kind, Shown, write_archive
-from tests.analysis.asking import ask, counts
+from tests.analysis.asking import FIRST, ask, counts
 
 REFERENCE = PACKAGE / "reference"
 ATTRIBUTION = ("firms", "mail_operators", "mta_software", "policy_hosts", "policy_providers")
@@ -157,18 +157,44 @@ def test_the_thresholds_are_shown_to_matter(parties: Archive) -> None:
 
 
 def test_concentration(parties: Archive) -> None:
-    """Who serves itself is a party of its own; the index counts everybody."""
+    """Who shares no name or address is a party of its own, four that share are one; the index counts all."""
     rows = [r for r in ask(parties, "concentration") if r["endpoint"] == "policy host"]
     assert counts(rows, "largest") == {
         1: (60, 190, 1),
         3: (60 + 60 + 20, 190, 1),
         5: (60 + 60 + 20 + 20 + 8, 190, 1),
-        10: (60 + 60 + 20 + 20 + 8 + 6 + 4, 190, 1),
+        10: (60 + 60 + 20 + 20 + 8 + 6 + 4 + 3, 190, 1),
         50: (190, 190, 1),
     }
-    squares = 60**2 + 60**2 + 20**2 + 20**2 + 8**2 + 6**2 + 12 + 4
-    assert {r["parties"] for r in rows} == {6 + 12 + 4}
+    squares = 60**2 + 60**2 + 20**2 + 20**2 + 8**2 + 6**2 + 4**2 + 12
+    assert {r["parties"] for r in rows} == {7 + 12}
     assert [r["hhi"] for r in rows] == [pytest.approx(squares / 190**2)] * len(rows)
+
+
+def test_the_root_among_others_is_no_host(tmp_path: Path) -> None:
+    """The next one is that which a sender tries first; beside nothing but itself there is none."""
+    kinds = (
+        kind("beside", 12, good(), mx=("", *GOOGLE)),
+        kind("silent", 2, mx=("", *GOOGLE)),
+        kind("twice", 3, good(0), mx=("", "")),
+    )
+    with open_archive(write_archive(tmp_path, kinds)) as opened:
+        assert counts(ask(opened, "mx-operators"), "operator") == {"Google": (12, 12, 3)}
+        assert counts(ask(opened, "adoption", "mx-operator"), "mx_operator") == {
+            "Google": (12, 14, 0),
+            "(no mail)": (3, 3, 0),
+        }
+        assert counts(ask(opened, "adoption-with-mx"), "scan_id") == {FIRST: (12, 14, 0)}
+
+
+def test_an_address_is_known_though_nobody_could_ask_there(tmp_path: Path) -> None:
+    """A policy host at an address that is not to be dialled, or that we failed to reach."""
+    kinds = (kind("private", 3, bad("unmeasured"), ipv4="10.1.2.3"), kind("no-host", 2, bad("dns")))
+    with open_archive(write_archive(tmp_path, kinds)) as opened:
+        assert counts(ask(opened, "policy-hosts"), "provider") == {
+            "(no alias)": (3, 5, 0),
+            "(no address known)": (2, 5, 0),
+        }
 
 
 def test_split_responsibility(parties: Archive) -> None:

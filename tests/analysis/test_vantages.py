@@ -16,7 +16,7 @@ from analysis.cli import main
 from analysis.figures import OF_SEVERAL_VANTAGES, Figure, Words, answer
 from analysis.scans import NotAnArchive
 from tests.analysis.asking import counts
-from tests.analysis.vantage_fixture import TARGETS, Made, write_campaign, write_empty
+from tests.analysis.vantage_fixture import FINE, TARGETS, Made, write_campaign, write_empty
 
 NEWEST = "vienna"
 WITH_RECORD = 21  # all but "silent"
@@ -87,6 +87,22 @@ def test_differences(archive: Archive) -> None:
         ("Vienna", "its own", "another"): size("near"),
     }
     assert not [key for key in found if key[0] in ("MX host", "MX records")]
+
+
+def test_no_mail_host_and_no_address_are_something_to_see(tmp_path: Path) -> None:
+    """Who is told that a name does not exist has measured it; what is nowhere is not counted."""
+    nowhere = replace(FINE, exists=False)
+    write_campaign(tmp_path, (("hidden", 3, (FINE, FINE, nowhere)), ("gone", 2, (nowhere,) * 3)))
+    with open_archive(tmp_path) as opened:
+        agreed = counts(ask(opened, "vantage-agreement"), "fact")
+        seen = counts(ask(opened, "vantage-differences"), "fact", "vantage", "sees", "others")
+    for fact in ("MX records", "addresses of a host"):
+        assert agreed[fact] == (0, 3, 0)
+        assert {key[1:]: n for key, (n, _, _) in seen.items() if key[0] == fact} == {
+            ("Boston", "the same as some", "another"): 3,
+            ("Tokyo", "the same as some", "another"): 3,
+            ("Vienna", "its own", "another"): 3,
+        }
 
 
 def test_the_targets_of_a_difference_are_there_one_by_one(archive: Archive) -> None:

@@ -38,6 +38,8 @@ class Sight:
     mail_blame: Blame | None = None
     address: str = "198.51.100.1"
     """Of that host."""
+    exists: bool = True
+    """DNS has MX records of the domain and addresses of its host; else neither name exists."""
     sender: str = "protected"
 
 
@@ -55,7 +57,9 @@ OURS = replace(FINE, mail="unmeasured", mail_blame=Blame.VANTAGE, sender="unmeas
 
 VANTAGES = ("Boston", "Tokyo", "Vienna")
 
-TARGETS: tuple[tuple[str, int, tuple[Sight, Sight, Sight]], ...] = (
+Targets = tuple[tuple[str, int, tuple[Sight, Sight, Sight]], ...]
+
+TARGETS: Targets = (
     # name, how many, what Boston, Tokyo and Vienna see
     ("same", 4, (FINE, FINE, FINE)),
     # A host whose two addresses serve two texts serves the same two to everybody.
@@ -96,12 +100,12 @@ class Made:
 Rows = dict[type[Any], list[Any]]
 
 
-def write_campaign(folder: Path) -> Path:
+def write_campaign(folder: Path, targets: Targets = TARGETS) -> Path:
     """A scan from each of the vantages, of the same list on three days."""
     for number, vantage in enumerate(VANTAGES):
         made = Made(scan_id=vantage.lower(), vantage=vantage, day=f"2026-01-0{number + 1}")
         rows: Rows = {cls: [] for cls in records.TABLES}
-        for name, count, sights in TARGETS:
+        for name, count, sights in targets:
             for n in range(count):
                 _plant(rows, made, f"{name}-{n}.example", sights[number])
         write_scan(folder, made, rows)
@@ -128,9 +132,9 @@ def _plant(rows: Rows, made: Made, domain: str, sight: Sight) -> None:
     rows[records.MxLookup].append(
         records.MxLookup(
             **observed,
-            status=DnsStatus.NOERROR,
+            status=DnsStatus.NOERROR if sight.exists else DnsStatus.NXDOMAIN,
             domain=domain,
-            hosts=(records.MxHost(preference=10, host=host),),
+            hosts=(records.MxHost(preference=10, host=host),) if sight.exists else (),
         )
     )
     if sight.policy != "not-fetched":
@@ -157,11 +161,11 @@ def _ask(rows: Rows, observed: dict[str, Any], domain: str, host: str, sight: Si
     rows[records.AddressLookup].append(
         records.AddressLookup(
             **observed,
-            status=DnsStatus.NOERROR,
+            status=DnsStatus.NOERROR if sight.exists else DnsStatus.NXDOMAIN,
             host=host,
-            status_ipv4=DnsStatus.NOERROR,
-            status_ipv6=DnsStatus.NO_ANSWER,
-            ipv4=(sight.address,),
+            status_ipv4=DnsStatus.NOERROR if sight.exists else DnsStatus.NXDOMAIN,
+            status_ipv6=DnsStatus.NO_ANSWER if sight.exists else DnsStatus.NXDOMAIN,
+            ipv4=(sight.address,) if sight.exists else (),
         )
     )
     for address, body in (("192.0.2.1", sight.body), ("2001:db8::1", sight.over_ipv6)):

@@ -12,7 +12,10 @@ with counted as (
         count(*) filter (record_outcome = 'unmeasured') as left_out
     from subjects
     join (
-        select scan_id, domain from mx_lookups where not null_mx and len(hosts) > 0
+        select scan_id, domain
+        from mx_lookups
+        where not null_mx and len(hosts) > 0
+            and (hosts[1].host <> '' or len(list_filter(hosts, lambda mx: mx.host <> '')) > 0)
     ) using (scan_id, domain)
     group by all
 )

@@ -1,6 +1,7 @@
 -- question: How many adopters have everything right?
 -- grain: scan, stratum, health (right, misconfigured, refusing, unmeasured)
--- denominator: adopters, that is domains that publish a record, right or wrong
+-- denominator: adopters, that is domains that publish a record, right or wrong;
+--   an MX host that passes at one of its addresses is not refusing, whatever findings it has
 -- section: RFC 8461; misconfigured as the 2025 study counts, refusing is what it leaves out
 -- by: scan, tld, rank, mx-operator, policy-host, policy-entity, mx-entity
 with classed as (

@@ -1,15 +1,16 @@
 -- question: How much lies in the hands of the largest policy hosts and MX operators?
 -- grain: scan, stratum, endpoint, largest (how many of the largest parties are counted together);
 --   hhi is the Herfindahl-Hirschman index of the whole, from 0 to 1, over that many parties
--- denominator: adopters with a known host of that kind; left_out counts the others.  Who runs its own
---   host is a party of its own, and so is everybody that nothing ties to another
+-- denominator: adopters with a known host of that kind; left_out counts the others.  Who has an MX host
+--   below its own name is a party of its own; all others that share a name or an address are one,
+--   however few they are
 -- section: RFC 8461 §8.2; RFC 5321 §5.1; reference/policy_hosts.csv, mail_operators.csv
 -- by: scan, tld, rank
 with placed as (
     select
         scan_id, stratum, e.endpoint, count(*) as n,
-        -- The domain itself where its administrator is its own; a space keeps it from a party's name.
-        if(entity = 'self' and basis <> 'known to own many domains', ' ' || domain,
+        -- The domain itself where the host lies below its name; a space keeps it from a party's name.
+        if(basis = 'below its own name', ' ' || domain,
             coalesce(party, address, ' ' || domain)) as party
     from (from subjects where adopter)
     join managing_entities e using (scan_id, domain)

@@ -1,5 +1,7 @@
 -- question: Who receives the mail of the adopters?
--- grain: scan, stratum, operator of the MX host that a sender tries first
+-- grain: scan, stratum, operator of the MX host that a sender tries first: who is on the list, or else a
+--   name under which ten domains of the scan or more, adopters or not, have theirs; the host's domain
+--   itself and everybody else are put together
 -- denominator: adopters with a known MX host; left_out counts those without one
 -- section: RFC 5321 §5.1; reference/mail_operators.csv
 -- by: scan, tld, rank, policy-host

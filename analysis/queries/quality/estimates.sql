@@ -1,7 +1,8 @@
 -- question: What are the shares of all domains, where a scan looked only at a part of them?
 -- grain: scan, stratum ("(all)" puts them together), measure; estimate with its 95 % interval is for all
 --   domains of the population, at_least and at_most bound it where what could not be measured, or was
---   not looked at in any part, is taken for no and for yes
+--   not looked at in any part, is taken for no and for yes.  DANE is that TLSA records match at one MX
+--   host at least; protected is that, or a sender outcome of protected or degraded
 -- denominator: domains of the list, or what --population says of each stratum (population).  of_n were
 --   drawn without looking at them, or are known in full, and were measured, n of them are so, each
 --   counted as one; left_out counts the rest of the population

@@ -9,7 +9,8 @@
 --   refusing       nothing of that, but an MX host that a sender under this policy would not use:
 --                  no STARTTLS, a failed handshake, TLS below 1.2.  The study leaves these out.
 --   unmeasured     nothing wrong was found, but not everything could be looked at
---   right          everything was looked at and nothing is wrong
+--   right          everything was looked at and nothing of that is wrong; an MX host that fails at one
+--                  address and passes at another can be used, and has a finding
 create view judged as
 select
     *,

@@ -27,12 +27,21 @@ create view adopter_mx_hosts as from hosts_of('adopter_mx_lookups');
 
 -- One row per domain: the host that a sender tries first, and whether it is the domain's own name or
 -- lies below it.  Hosts are stored by preference, then by name, so among equals it is the first by name.
+-- The root is no host, alone (RFC 7505) or beside others.
 create macro first_host_of(answers) as table
-select
-    scan_id, domain, case when implicit_mx then domain else hosts[1].host end as host,
-    at_or_below(host, domain) as own
-from query_table(answers)
-where implicit_mx or (not null_mx and len(hosts) > 0);
+select scan_id, domain, host, at_or_below(host, domain) as own
+from (
+    select
+        scan_id, domain,
+        case
+            when implicit_mx then domain
+            when hosts[1].host <> '' then hosts[1].host
+            else list_filter(hosts, lambda mx: mx.host <> '')[1].host
+        end as host
+    from query_table(answers)
+    where implicit_mx or (not null_mx and len(hosts) > 0)
+)
+where host is not null;
 create view first_mx as from first_host_of('mx_lookups');
 create view adopter_first_mx as from first_host_of('adopter_mx_lookups');
 

@@ -78,7 +78,8 @@ select
         named.entry.provider, addressed.entry.provider,
         case
             when alias is not null then '(another alias)'
-            when d.policy_outcome in ('unmeasured', 'dns') then '(no address known)'
+            when d.policy_outcome in ('unmeasured', 'dns') and placed.domain is null
+                then '(no address known)'
             else '(no alias)'
         end
     ) as provider,
@@ -87,4 +88,6 @@ select
 from adopters d
 left join named using (scan_id, domain)
 left join addressed using (scan_id, domain)
-left join aliased using (scan_id, domain);
+left join aliased using (scan_id, domain)
+left join (select distinct scan_id, domain from policy_host_addresses) placed
+    using (scan_id, domain);

@@ -19,17 +19,23 @@ from assessments
 join campaigns using (scan_id)
 semi join vantage_publishers using (campaign, domain);
 
--- The names that each vantage was given for their mail.  Rows without any are left out before the join,
--- and the names are put in order after it: as many rows as there are domains are read here.
+-- The names that each vantage was given for their mail; none where the domain does not exist.  Rows
+-- without an answer are left out before the join, and the names are put in order after it: as many rows
+-- as there are domains are read here.
 create view vantage_mx as
 select
     campaign, vantage, domain,
     case
         when implicit_mx then domain
+        when len(hosts) = 0 then 'none'
         when len(hosts) = 1 then hosts[1].host
         else array_to_string(list_sort([mx.host for mx in hosts]), ' ')
     end as hosts
-from (select scan_id, domain, hosts, implicit_mx from mx_lookups where implicit_mx or len(hosts) > 0)
+from (
+    select scan_id, domain, hosts, implicit_mx
+    from mx_lookups
+    where implicit_mx or len(hosts) > 0 or status = 'NXDOMAIN'
+)
 join campaigns using (scan_id)
 semi join vantage_publishers using (campaign, domain);
 
@@ -65,10 +71,11 @@ union all
 select campaign, vantage, 'addresses of a host', host, value, null
 from (
     select c.campaign, c.vantage, host,
-        array_to_string(list_sort(list_concat(ipv4, ipv6)), ' ') as value
+        coalesce(nullif(array_to_string(list_sort(list_concat(ipv4, ipv6)), ' '), ''), 'none') as value
     from latest_address_lookups join campaigns c using (scan_id)
-    where status_ipv4 in ('NOERROR', 'NO_ANSWER') and status_ipv6 in ('NOERROR', 'NO_ANSWER')
-) where value <> ''
+    where status_ipv4 in ('NOERROR', 'NO_ANSWER', 'NXDOMAIN')
+        and status_ipv6 in ('NOERROR', 'NO_ANSWER', 'NXDOMAIN')
+)
 union all
 select campaign, vantage, 'MX host', host || ' at ' || address, outcome, outcome
 from mail_verdicts join campaigns using (scan_id) where outcome <> 'unmeasured'
