@@ -134,7 +134,7 @@ class ResolverPool:
             assert trouble is not None
             tcp = self._tcp or trouble.over_tcp
             for upstream in self._preferred(trouble):
-                channel, granted = upstream.grant(now, 1, tcp=tcp)
+                channel, granted = upstream.grant(now, 1, tcp=tcp, apart=True)
                 if granted:
                     break
                 self._wake_for(upstream, now)

@@ -142,8 +142,13 @@ class Upstream:
 
     # --- asking ----------------------------------------------------------------------------
 
-    def grant(self, now: float, wanted: int, *, tcp: bool) -> tuple[Channel | None, int]:
+    def grant(
+        self, now: float, wanted: int, *, tcp: bool, apart: bool = False
+    ) -> tuple[Channel | None, int]:
         """A channel, and how many of *wanted* questions may be sent on it now; 0 for none.
+
+        With *apart* over a TCP connection on which nothing is open, while there may be more of them: a
+        resolver that closes a connection over one question takes the others on it along.
 
         Where no socket can be had, one question is granted and no channel: to find that out, too,
         is a try, and a scan must not rush through its list without a network.
@@ -153,7 +158,7 @@ class Upstream:
         if not granted:
             return None, 0
         try:
-            channel = self._connection() if tcp else self._socket(now)
+            channel = self._connection(1 if apart else ENOUGH_OPEN) if tcp else self._socket(now)
         except OSError as error:
             self._problem = error
             channel, room = None, 1
@@ -216,12 +221,15 @@ class Upstream:
         self._start(channel.run)
         return channel
 
-    def _connection(self) -> TcpConnection | None:
-        """A TCP connection with room; None when all are full.  Raises ``OSError``."""
+    def _connection(self, enough: int) -> TcpConnection | None:
+        """A TCP connection with room, and with fewer than *enough* open questions if that can be.
+
+        None when all are full.  Raises ``OSError``.
+        """
         self._connections = [c for c in self._connections if not c.closed]
         best = max(self._connections, key=lambda c: c.room, default=None)
         if best is not None and (
-            len(best.waiting) < ENOUGH_OPEN or len(self._connections) >= TCP_CONNECTIONS
+            len(best.waiting) < enough or len(self._connections) >= TCP_CONNECTIONS
         ):
             return best if best.room > 0 else None
         try:

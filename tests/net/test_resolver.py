@@ -460,6 +460,25 @@ async def test_tcp_for_truncated_answers_is_pooled() -> None:
     assert server.connections <= 4
 
 
+async def test_a_question_that_costs_the_connection_takes_no_others_along() -> None:
+    """Asked together, at every try: few questions of a truncated answer do not share a connection."""
+
+    def script(asked: Asked) -> Iterator[Sent]:
+        if asked.transport == "udp":
+            yield asked.reply(truncated=True)
+        elif asked.qname == "d0.example":
+            yield CLOSE
+        else:
+            yield 0.05
+            yield asked.reply(RECORD)
+
+    async with serve(script) as server, asking(server) as resolver:
+        answers = await ask_all(resolver, numbered(4))
+    lost = [name for name, answer in answers.items() if answer.status is DnsStatus.TRUNCATED]
+    assert len(lost) == 1
+    assert sorted(answer.attempts for answer in answers.values()) == [2, 2, 2, 4]
+
+
 TCP = replace(FAST, transport="tcp")
 
 
